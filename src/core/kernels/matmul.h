@@ -1,0 +1,78 @@
+// y = x W^T for a weight matrix W [rows N, columns K] in hone's packed layout and activations x [M, K].
+//
+// One packed layout serves all CPU targets, decode (M = 1), flat (M < 64) and prefill: rows are interleaved in groups of
+// kRowGroup, block of columns after block of columns, so that a SIMD lane is a weight row, an activation is broadcast and
+// no kernel ever sums across lanes. Every kernel of a format adds the blocks of K in rising order into one float
+// accumulator a (row, activation): the result of a row is the same bit for bit for every M, thread count and tile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "core/tensor/dtype.h"
+#include "core/tensor/view.h"
+
+namespace hone {
+
+// kExact multiplies with float activations; kFast quantizes activations to 8 bits by row and block of 32 columns where the
+// weights are quantized themselves.
+enum class NumericMode : uint8_t { kExact, kFast };
+
+inline constexpr int64_t kRowGroup = 16;      // weight rows that are interleaved
+inline constexpr int64_t kActivationBlock = 32;
+
+// How activations are laid out for a matmul.
+enum class ActivationForm : uint8_t { kFloat, kInt8 };
+
+// M rows of activations, prepared once and read by every matrix of that form that they are multiplied with.
+// The memory belongs to the caller (scratch); see PreparedBytes and Prepare.
+struct Activations {
+  ActivationForm form = ActivationForm::kFloat;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  const std::byte* data = nullptr;
+};
+
+class WeightFormat;
+
+// A matrix in packed form. Rows are padded to a multiple of kRowGroup with zero rows.
+struct PackedMatrix {
+  const WeightFormat* format = nullptr;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  const std::byte* data = nullptr;
+};
+
+// How a matrix is stored and multiplied. One implementation a source file; the table is in weight_formats.cc.
+class WeightFormat {
+ public:
+  virtual ~WeightFormat() = default;
+  virtual DType source() const = 0;  // the type in the file whose values the packed form keeps exactly
+  virtual ActivationForm form(NumericMode mode) const = 0;
+
+  // Bytes of kRowGroup packed rows; a matrix takes ceil(rows / kRowGroup) times that. A multiple of 64.
+  virtual int64_t GroupBytes(int64_t columns) const = 0;
+  // Packs `rows` <= kRowGroup consecutive rows of the file (each RowBytes(source(), columns) long) into one group.
+  // Missing rows become zero rows. NaN or infinite scales are kept as they are: they surface as NaN results.
+  virtual void PackGroup(const std::byte* file_rows, int64_t rows, int64_t columns, std::byte* group) const = 0;
+
+  // y[m, n] for all m and n in [row_begin, row_end); row_begin is a multiple of kRowGroup; y is [M, N].
+  virtual void Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
+                        MatrixView<float> y) const = 0;
+  // The values of one row, as the file's dequantizer gives them (float32, same bits).
+  virtual void ReadRow(const PackedMatrix& w, int64_t row, std::span<float> values) const = 0;
+};
+
+// The format that keeps `type`, or null where no kernel exists for it.
+const WeightFormat* FindWeightFormat(DType type);
+std::span<const WeightFormat* const> WeightFormats();
+
+// Bytes that M prepared rows take, and the preparation itself (rows [begin, end) of x, so that threads can share it).
+int64_t PreparedBytes(ActivationForm form, int64_t rows, int64_t columns);
+void Prepare(ActivationForm form, MatrixView<const float> x, int64_t begin, int64_t end, std::byte* data);
+
+// Weight rows that one task should take so that it lasts well under half a millisecond; a multiple of kRowGroup.
+int64_t RowsPerTask(const PackedMatrix& w, int64_t activation_rows);
+
+}  // namespace hone
