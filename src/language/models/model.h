@@ -1,0 +1,84 @@
+// Model: immutable weights, shared between threads. A family is one file; its forward pass is driven piece by piece.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/compute_share.h"
+#include "core/base/memory_account.h"
+#include "core/formats/tokenizer/tokenizer.h"
+#include "core/kernels/matmul.h"
+#include "language/kvcache/kv_cache.h"
+#include "language/models/model_config.h"
+
+namespace hone {
+
+class Forward;
+
+// A named projection: y = x W^T + bias.
+struct Linear {
+  std::string name;
+  PackedMatrix weight;
+  std::vector<float> bias;  // empty: none
+};
+
+// Engine-wide state that models and runners draw from: memory accounts and threads.
+struct Engine {
+  explicit Engine(int threads = DefaultThreads()) : pool(threads) {}
+  MemoryAccounts accounts;
+  ComputePool pool;
+};
+
+struct LoadOptions {
+  std::string chat_template_file;               // takes the place of the model's own
+  bool progress = false;                        // a progress bar on standard error
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  const ModelConfig& config() const { return config_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const std::string& path() const { return path_; }
+  // The template's source; empty where the model has none.
+  const std::string& chat_template() const { return chat_template_; }
+  uint64_t weight_bytes() const { return weight_bytes_; }
+  // Bytes of packed weights that decoding one token reads (the head included, one row of an untied embedding).
+  uint64_t weight_bytes_per_token() const { return weight_bytes_per_token_; }
+
+  // The seams. Each works on the active rows of `forward`.
+  virtual void Embed(Forward& forward) const;                // tokens -> hidden
+  virtual void RunMixer(Forward& forward, int layer) const = 0;
+  virtual void RunMlp(Forward& forward, int layer) const = 0;
+  void RunLayer(Forward& forward, int layer) const {
+    RunMixer(forward, layer);
+    RunMlp(forward, layer);
+  }
+  virtual void NormHead(Forward& forward) const;             // hidden -> what the head multiplies
+  const Linear& head() const { return head_; }
+
+  // An empty cache for one sequence: fp32 pages in exact mode, else fp16; windowed layers keep their window.
+  KvCache MakeCache(std::shared_ptr<PagePool> pool, NumericMode mode) const;
+
+ protected:
+  friend class ModelLoader;
+  std::string path_;
+  ModelConfig config_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string chat_template_;
+  uint64_t weight_bytes_ = 0;
+  uint64_t weight_bytes_per_token_ = 0;
+  std::vector<Buffer> storage_;
+  Linear embedding_;
+  Linear head_;
+  std::vector<float> output_norm_;
+};
+
+// A GGUF file (any shard of a split set) or a Hugging Face folder. The weights are packed in blocks of rows straight from
+// the mapping, whose pages are given back as soon as they are packed.
+Result<std::shared_ptr<const Model>> LoadModel(const std::string& path, Engine& engine, const LoadOptions& options = {});
+
+}  // namespace hone

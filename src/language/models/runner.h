@@ -1,0 +1,64 @@
+// Runner: compute share, scratch and numeric mode; runs a batch of rows of any sequences through a model. One thread uses
+// a runner at a time; any number of runners share a model.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "core/base/compute_share.h"
+#include "core/base/function_ref.h"
+#include "core/kernels/matmul.h"
+#include "language/models/batch.h"
+#include "language/models/hooks.h"
+#include "language/models/model.h"
+
+namespace hone {
+
+struct RunnerOptions {
+  NumericMode mode = NumericMode::kFast;
+  double weight = 1.0;     // of its compute share
+  int64_t max_rows = 512;  // of one batch; scratch is sized for it
+};
+
+// What to run: all layers from the embedding to the head unless narrowed.
+struct RunOptions {
+  int first_layer = 0;
+  int last_layer = -1;  // exclusive; -1: all
+  bool head = true;
+  std::span<RowHook* const> hooks;
+  std::span<Observer* const> observers;
+};
+
+// Called for every row that wants logits, in row order; `logits` has one value a token of the vocabulary (or of
+// batch.logit_ids) and may be written.
+using LogitsSink = FunctionRef<void(int64_t batch_row, std::span<float> logits)>;
+
+struct RunnerCounters {
+  int64_t steps = 0;
+  int64_t rows = 0;
+  int64_t attention_tiles = 0;
+};
+
+class Runner {
+ public:
+  static Result<std::unique_ptr<Runner>> Create(std::shared_ptr<const Model> model, Engine& engine,
+                                                const RunnerOptions& options = {});
+  ~Runner();
+
+  const Model& model() const;
+  const RunnerOptions& options() const;
+
+  // One forward pass. Cache pages for all rows are reserved first, all or none; after an error the caches are as before.
+  // A row of the batch that is too many, a token outside the vocabulary or a NaN in a layer is an error.
+  Result<void> Run(const Batch& batch, LogitsSink sink, const RunOptions& options = {});
+
+  const RunnerCounters& counters() const;
+
+ private:
+  class Impl;
+  explicit Runner(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hone
