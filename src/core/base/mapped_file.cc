@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <algorithm>
 #include <utility>
 
 namespace hone {
@@ -55,7 +55,8 @@ void MappedFile::WillRead(uint64_t offset, uint64_t length) const {
   if (data_ == nullptr || offset >= size_) return;
   const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const uint64_t begin = offset / page * page;
-  madvise(const_cast<std::byte*>(data_) + begin, std::min(length + (offset - begin), size_ - begin), MADV_WILLNEED);
+  madvise(const_cast<std::byte*>(data_) + begin, std::min(length + (offset - begin), size_ - begin),
+          MADV_WILLNEED);
 }
 
 void MappedFile::Drop(uint64_t offset, uint64_t length) const {
