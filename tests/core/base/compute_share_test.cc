@@ -113,12 +113,10 @@ double MeasureDivision(int threads, double first_weight, double second_weight) {
   std::atomic<int64_t> counts[2] = {0, 0};
   const auto saturate = [&](int which, double weight) {
     const auto share = pool.MakeShare(weight);
-    while (!stop.load()) {
-      share->ParallelFor(200, [&](int64_t) {
-        if (stop.load()) return;
-        if (SomeWork() > 0.0) ++counts[which];
-      });
-    }
+    // One loop that never runs dry: a share whose last task is still running elsewhere has no claim to more.
+    share->ParallelFor(1 << 20, [&](int64_t) {
+      if (!stop.load() && SomeWork() > 0.0) ++counts[which];
+    });
   };
   std::thread first(saturate, 0, first_weight);
   std::thread second(saturate, 1, second_weight);
