@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "language/kvcache/kv_store.h"
@@ -19,7 +20,8 @@ class KvCache {
   KvStore& layer(int i) { return *layers_[i]; }
   const KvStore& layer(int i) const { return *layers_[i]; }
 
-  // Pages for `rows` more entries in every layer of [first_layer, last_layer), all or none: after it Append cannot fail.
+  // Pages for `rows` more entries in every layer of [first_layer, last_layer), all or none: after it Append
+  // cannot fail.
   Result<void> Reserve(int64_t rows) { return Reserve(rows, 0, layers()); }
   Result<void> Reserve(int64_t rows, int first_layer, int last_layer);
 
@@ -42,7 +44,8 @@ class KvCache {
   Result<void> Replace(int layer, int64_t begin, int64_t end, MatrixView<const float> keys,
                        MatrixView<const float> values);
 
-  // A self-contained copy of all entries, positions and segments, and its way back into an empty cache of the same shape.
+  // A self-contained copy of all entries, positions and segments, and its way back into an empty cache of the
+  // same shape.
   Result<std::string> Snapshot() const;
   Result<void> Restore(std::string_view snapshot);
 
