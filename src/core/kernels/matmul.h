@@ -1,29 +1,38 @@
 // y = x W^T for a weight matrix W [rows N, columns K] in hone's packed layout and activations x [M, K].
 //
-// One packed layout serves all CPU targets, decode (M = 1), flat (M < 64) and prefill: rows are interleaved in groups of
-// kRowGroup, block of columns after block of columns, so that a SIMD lane is a weight row, an activation is broadcast and
-// no kernel ever sums across lanes. Every kernel of a format adds the blocks of K in rising order into one float
-// accumulator a (row, activation): the result of a row is the same bit for bit for every M, thread count and tile.
+// One packed layout serves all CPU targets, decode (M = 1), flat (M < 64) and prefill: rows are interleaved
+// in groups of kRowGroup, block of columns after block of columns, so that a SIMD lane is a weight row, an
+// activation is broadcast and no kernel ever sums across lanes. Every kernel of a format adds the blocks of K
+// in rising order into one float accumulator a (row, activation): the result of a row is the same bit for bit
+// for every M, thread count and tile.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "core/tensor/dtype.h"
 #include "core/tensor/view.h"
 
 namespace hone {
 
-// kExact multiplies with float activations; kFast quantizes activations to 8 bits by row and block of 32 columns where the
-// weights are quantized themselves.
+// kExact multiplies with float activations; kFast quantizes activations to 8 bits by row and block of 32
+// columns where the weights are quantized themselves.
 enum class NumericMode : uint8_t { kExact, kFast };
 
-inline constexpr int64_t kRowGroup = 16;      // weight rows that are interleaved
+inline constexpr int64_t kRowGroup = 16;  // weight rows that are interleaved
 inline constexpr int64_t kActivationBlock = 32;
 
 // How activations are laid out for a matmul.
+//   kFloat: [M, K] float32, row-major.
+//   kInt8: x ~ scale * q with q in [-127, 127] and scale = max|x| / 127 for each row and block of 32 columns.
+//   Rows stand in groups of kActivationGroup (the last group has what is left over); a group of R rows holds
+//   for each block [8 pieces][R rows][4] int8, [R] float scale, [R] float scale * sum(q), [R][2] int16 sums
+//   of the halves of q. A NaN or infinite value makes its block's scale NaN, so that it surfaces in every
+//   result of its row.
 enum class ActivationForm : uint8_t { kFloat, kInt8 };
+inline constexpr int64_t kActivationGroup = 8;
 
 // M rows of activations, prepared once and read by every matrix of that form that they are multiplied with.
 // The memory belongs to the caller (scratch); see PreparedBytes and Prepare.
@@ -53,9 +62,11 @@ class WeightFormat {
 
   // Bytes of kRowGroup packed rows; a matrix takes ceil(rows / kRowGroup) times that. A multiple of 64.
   virtual int64_t GroupBytes(int64_t columns) const = 0;
-  // Packs `rows` <= kRowGroup consecutive rows of the file (each RowBytes(source(), columns) long) into one group.
-  // Missing rows become zero rows. NaN or infinite scales are kept as they are: they surface as NaN results.
-  virtual void PackGroup(const std::byte* file_rows, int64_t rows, int64_t columns, std::byte* group) const = 0;
+  // Packs `rows` <= kRowGroup consecutive rows of the file (each RowBytes(source(), columns) long) into one
+  // group. Missing rows become zero rows. NaN or infinite scales are kept as they are: they surface as NaN
+  // results.
+  virtual void PackGroup(const std::byte* file_rows, int64_t rows, int64_t columns,
+                         std::byte* group) const = 0;
 
   // y[m, n] for all m and n in [row_begin, row_end); row_begin is a multiple of kRowGroup; y is [M, N].
   virtual void Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
@@ -68,11 +79,17 @@ class WeightFormat {
 const WeightFormat* FindWeightFormat(DType type);
 std::span<const WeightFormat* const> WeightFormats();
 
-// Bytes that M prepared rows take, and the preparation itself (rows [begin, end) of x, so that threads can share it).
+// Bytes that M prepared rows take, and the preparation itself (rows [begin, end) of x, so that threads can
+// share it).
 int64_t PreparedBytes(ActivationForm form, int64_t rows, int64_t columns);
 void Prepare(ActivationForm form, MatrixView<const float> x, int64_t begin, int64_t end, std::byte* data);
 
-// Weight rows that one task should take so that it lasts well under half a millisecond; a multiple of kRowGroup.
+// The instruction that multiplies bytes on the active CPU target: "scalar", "maddubs" (AVX2) or "vpdpbusd"
+// (AVX-512 VNNI).
+std::string_view ActiveInt8Kernel();
+
+// Weight rows that one task should take so that it lasts well under half a millisecond; a multiple of
+// kRowGroup.
 int64_t RowsPerTask(const PackedMatrix& w, int64_t activation_rows);
 
 }  // namespace hone

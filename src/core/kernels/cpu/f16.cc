@@ -1,0 +1,58 @@
+// F16: [column][16 rows] float16, multiplied with float activations in both numeric modes.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/cpu/f16.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "core/kernels/cpu/float_format.h"
+#include "core/kernels/cpu/float_matmul-inl.h"
+
+HONE_BEFORE_KERNELS();
+namespace hone {
+namespace HWY_NAMESPACE {
+
+#if HONE_X86_LANES
+HWY_INLINE const float* ExpandF16(const std::byte* group, int64_t first, int64_t columns, float* scratch) {
+  const std::byte* from = group + first * 2 * kRowGroup;
+  for (int64_t i = 0; i < columns * kRowGroup; i += kLanes) {
+    if (i % 32 == 0) PrefetchAhead<64>(from + 2 * i);
+    StoreFloats(scratch + i, HalvesToFloats(from + 2 * i));
+  }
+  return scratch;
+}
+#endif
+
+void F16Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+#if HONE_X86_LANES
+  MultiplyFloat(w, x, begin, end, y,
+                [](const std::byte* group, int64_t first, int64_t columns, float* scratch)
+                    HWY_ATTR { return ExpandF16(group, first, columns, scratch); });
+#else
+  ScalarPlainMultiply(w, x, begin, end, y);
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace hone
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace hone {
+namespace {
+
+HWY_EXPORT(F16Float);
+
+void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  HWY_DYNAMIC_DISPATCH(F16Float)(w, x, begin, end, y);
+}
+
+float Value(const std::byte* at) { return HalfToFloat(LoadAs<uint16_t>(at)); }
+
+}  // namespace
+
+const WeightFormat& F16Format() {
+  static const PlainWeightFormat format({DType::kF16, 2, Value, Float});
+  return format;
+}
+
+}  // namespace hone
+#endif  // HWY_ONCE

@@ -1,0 +1,186 @@
+// The few vector operations that the matmul kernels are written in, under the same names for AVX2 (8 lanes)
+// and AVX-512 with VNNI (16 lanes). A 32-bit lane is a weight row; kParts vectors make up the 16 rows of a
+// group.
+#if defined(HONE_CORE_KERNELS_CPU_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HONE_CORE_KERNELS_CPU_LANES_INL_H_
+#undef HONE_CORE_KERNELS_CPU_LANES_INL_H_
+#else
+#define HONE_CORE_KERNELS_CPU_LANES_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#undef HONE_X86_LANES
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#define HONE_X86_LANES 1
+#else
+#define HONE_X86_LANES 0
+#endif
+
+// Opens the target's code; byte products of AVX-512 need VNNI, which Highway's AVX3 does not ask for.
+// HWY_AFTER_NAMESPACE closes it.
+#undef HONE_BEFORE_KERNELS
+#if HWY_TARGET == HWY_AVX3
+#define HONE_BEFORE_KERNELS() \
+  HWY_BEFORE_NAMESPACE();     \
+  HWY_PRAGMA(GCC target("avx512vnni")) static_assert(true, "")
+#else
+#define HONE_BEFORE_KERNELS() HWY_BEFORE_NAMESPACE()
+#endif
+
+#if HONE_X86_LANES
+#include <immintrin.h>
+
+HONE_BEFORE_KERNELS();
+namespace hone {
+namespace HWY_NAMESPACE {
+
+#if HWY_TARGET == HWY_AVX3
+
+constexpr int kLanes = 16;
+constexpr bool kHasByteDot = true;
+using Ints = __m512i;
+using Floats = __m512;
+
+HWY_INLINE Ints LoadInts(const void* at) { return _mm512_loadu_si512(at); }
+HWY_INLINE void StoreInts(void* at, Ints v) { _mm512_storeu_si512(at, v); }
+HWY_INLINE Floats LoadFloats(const void* at) { return _mm512_loadu_ps(at); }
+HWY_INLINE void StoreFloats(void* at, Floats v) { _mm512_storeu_ps(at, v); }
+HWY_INLINE Ints Repeat8(int v) { return _mm512_set1_epi8(static_cast<char>(v)); }
+HWY_INLINE Ints Repeat16(int v) { return _mm512_set1_epi16(static_cast<short>(v)); }
+HWY_INLINE Ints Repeat32(int v) { return _mm512_set1_epi32(v); }
+HWY_INLINE Ints RepeatInt(const void* at) {
+  int v;
+  __builtin_memcpy(&v, at, 4);
+  return _mm512_set1_epi32(v);
+}
+HWY_INLINE Floats RepeatFloat(const void* at) { return _mm512_castsi512_ps(RepeatInt(at)); }
+HWY_INLINE Floats Repeat(float v) { return _mm512_set1_ps(v); }
+HWY_INLINE Ints And(Ints a, Ints b) { return _mm512_and_si512(a, b); }
+HWY_INLINE Ints Or(Ints a, Ints b) { return _mm512_or_si512(a, b); }
+HWY_INLINE Ints Xor(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
+template <int n>
+HWY_INLINE Ints ShiftRight(Ints v) {
+  return _mm512_srli_epi32(v, n);
+}
+template <int n>
+HWY_INLINE Ints ShiftRightSigned(Ints v) {
+  return _mm512_srai_epi32(v, n);
+}
+template <int n>
+HWY_INLINE Ints ShiftLeft(Ints v) {
+  return _mm512_slli_epi32(v, n);
+}
+HWY_INLINE Ints ShiftRightBy(Ints v, int n) { return _mm512_srl_epi32(v, _mm_cvtsi32_si128(n)); }
+HWY_INLINE Ints ShiftLeftBy(Ints v, int n) { return _mm512_sll_epi32(v, _mm_cvtsi32_si128(n)); }
+HWY_INLINE Ints Add32(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+HWY_INLINE Ints Sub32(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+HWY_INLINE Ints Mul32(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
+HWY_INLINE Ints Sub16(Ints a, Ints b) { return _mm512_sub_epi16(a, b); }
+HWY_INLINE Ints MulPairs16(Ints a, Ints b) { return _mm512_madd_epi16(a, b); }
+HWY_INLINE Ints Shuffle8(Ints table, Ints index) { return _mm512_shuffle_epi8(table, index); }
+HWY_INLINE Ints Repeat128(const void* at) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(at)));
+}
+HWY_INLINE Ints ByteDot(Ints sum, Ints unsigned_bytes, Ints signed_bytes) {
+  return _mm512_dpbusd_epi32(sum, unsigned_bytes, signed_bytes);
+}
+HWY_INLINE Ints OddOf16(Ints even, Ints odd) { return _mm512_mask_blend_epi16(0xAAAAAAAAu, even, odd); }
+HWY_INLINE Floats ToFloats(Ints v) { return _mm512_cvtepi32_ps(v); }
+HWY_INLINE Floats HalvesToFloats(const void* at) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
+}
+HWY_INLINE Ints WordsToInts(const void* at) {
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
+}
+HWY_INLINE Floats Mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+HWY_INLINE Floats Negate(Floats a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
+HWY_INLINE Floats MulAdd(Floats a, Floats b, Floats sum) { return _mm512_fmadd_ps(a, b, sum); }
+HWY_INLINE Floats AsFloats(Ints v) { return _mm512_castsi512_ps(v); }
+
+#else
+
+constexpr int kLanes = 8;
+constexpr bool kHasByteDot = false;
+using Ints = __m256i;
+using Floats = __m256;
+
+HWY_INLINE Ints LoadInts(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+HWY_INLINE void StoreInts(void* at, Ints v) { _mm256_storeu_si256(static_cast<__m256i*>(at), v); }
+HWY_INLINE Floats LoadFloats(const void* at) { return _mm256_loadu_ps(static_cast<const float*>(at)); }
+HWY_INLINE void StoreFloats(void* at, Floats v) { _mm256_storeu_ps(static_cast<float*>(at), v); }
+HWY_INLINE Ints Repeat8(int v) { return _mm256_set1_epi8(static_cast<char>(v)); }
+HWY_INLINE Ints Repeat16(int v) { return _mm256_set1_epi16(static_cast<short>(v)); }
+HWY_INLINE Ints Repeat32(int v) { return _mm256_set1_epi32(v); }
+HWY_INLINE Ints RepeatInt(const void* at) {
+  int v;
+  __builtin_memcpy(&v, at, 4);
+  return _mm256_set1_epi32(v);
+}
+HWY_INLINE Floats RepeatFloat(const void* at) { return _mm256_castsi256_ps(RepeatInt(at)); }
+HWY_INLINE Floats Repeat(float v) { return _mm256_set1_ps(v); }
+HWY_INLINE Ints And(Ints a, Ints b) { return _mm256_and_si256(a, b); }
+HWY_INLINE Ints Or(Ints a, Ints b) { return _mm256_or_si256(a, b); }
+HWY_INLINE Ints Xor(Ints a, Ints b) { return _mm256_xor_si256(a, b); }
+template <int n>
+HWY_INLINE Ints ShiftRight(Ints v) {
+  return _mm256_srli_epi32(v, n);
+}
+template <int n>
+HWY_INLINE Ints ShiftRightSigned(Ints v) {
+  return _mm256_srai_epi32(v, n);
+}
+template <int n>
+HWY_INLINE Ints ShiftLeft(Ints v) {
+  return _mm256_slli_epi32(v, n);
+}
+HWY_INLINE Ints ShiftRightBy(Ints v, int n) { return _mm256_srl_epi32(v, _mm_cvtsi32_si128(n)); }
+HWY_INLINE Ints ShiftLeftBy(Ints v, int n) { return _mm256_sll_epi32(v, _mm_cvtsi32_si128(n)); }
+HWY_INLINE Ints Add16(Ints a, Ints b) { return _mm256_add_epi16(a, b); }
+HWY_INLINE Ints Add32(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+HWY_INLINE Ints Sub32(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+HWY_INLINE Ints Mul32(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
+HWY_INLINE Ints Sub16(Ints a, Ints b) { return _mm256_sub_epi16(a, b); }
+HWY_INLINE Ints MulPairs8(Ints unsigned_bytes, Ints signed_bytes) {
+  return _mm256_maddubs_epi16(unsigned_bytes, signed_bytes);
+}
+HWY_INLINE Ints MulPairs16(Ints a, Ints b) { return _mm256_madd_epi16(a, b); }
+HWY_INLINE Ints Magnitude8(Ints v) { return _mm256_abs_epi8(v); }
+HWY_INLINE Ints TakeSign8(Ints v, Ints sign) { return _mm256_sign_epi8(v, sign); }
+HWY_INLINE Ints Shuffle8(Ints table, Ints index) { return _mm256_shuffle_epi8(table, index); }
+HWY_INLINE Ints Repeat128(const void* at) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(at)));
+}
+HWY_INLINE Ints OddOf16(Ints even, Ints odd) { return _mm256_blend_epi16(even, odd, 0xAA); }
+HWY_INLINE Floats ToFloats(Ints v) { return _mm256_cvtepi32_ps(v); }
+HWY_INLINE Floats HalvesToFloats(const void* at) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(at)));
+}
+HWY_INLINE Ints WordsToInts(const void* at) {
+  return _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(at)));
+}
+HWY_INLINE Floats Mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+HWY_INLINE Floats Negate(Floats a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
+HWY_INLINE Floats MulAdd(Floats a, Floats b, Floats sum) { return _mm256_fmadd_ps(a, b, sum); }
+HWY_INLINE Floats AsFloats(Ints v) { return _mm256_castsi256_ps(v); }
+
+#endif
+
+constexpr int kParts = 16 / kLanes;
+
+// Asks for the cache lines that a stream of weights needs next: without it one core stops at two thirds of
+// what it can read. `bytes` is what one step consumes.
+template <int bytes>
+HWY_INLINE void PrefetchAhead(const std::byte* at) {
+  constexpr int kDistance = 2048;
+#pragma GCC unroll 16
+  for (int i = 0; i < bytes; i += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(at) + kDistance + i, _MM_HINT_T0);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace hone
+HWY_AFTER_NAMESPACE();
+
+#endif  // HONE_X86_LANES
+#endif

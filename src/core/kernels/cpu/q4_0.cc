@@ -1,0 +1,88 @@
+// Q4_0: value = d * (q - 8), q of 4 bits, a float16 d for each 32 columns.
+// Packed block of 16 rows: d[16] float16, then 4 vectors of nibbles.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/cpu/q4_0.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "core/kernels/cpu/float_matmul-inl.h"
+#include "core/kernels/cpu/int8_matmul-inl.h"
+
+HONE_BEFORE_KERNELS();
+namespace hone {
+namespace HWY_NAMESPACE {
+
+#if HONE_X86_LANES
+struct Q4_0Weights {
+  static constexpr int kOffset = 8;
+  static constexpr bool kSigned = false;
+  static constexpr int kPieces = 8;
+  static constexpr bool kSubScales = false;
+  static constexpr Minimum kMinimum = Minimum::kNone;
+  static constexpr int kStreamBytes = 288;
+
+  const std::byte* block = nullptr;
+  HWY_INLINE void Seek(const std::byte* group, int64_t b) { block = group + b * 288; }
+  HWY_INLINE const std::byte* Stream() const { return block; }
+  HWY_INLINE Ints Piece(int part, int j) const {
+    const Ints nibbles = LoadInts(block + 32 + 64 * (j % 4) + 32 * part);
+    return And(j < 4 ? nibbles : ShiftRight<4>(nibbles), Repeat8(15));
+  }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
+};
+#else
+struct Q4_0Weights;
+#endif
+
+void Q4_0Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  MultiplyInt8<Q4_0Weights>(w, x, begin, end, y);
+}
+
+void Q4_0Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  MultiplyBlocksFloat<Q4_0Weights>(w, x, begin, end, y);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace hone
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace hone {
+namespace {
+
+HWY_EXPORT(Q4_0Int8);
+HWY_EXPORT(Q4_0Float);
+
+void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  HWY_DYNAMIC_DISPATCH(Q4_0Int8)(w, x, begin, end, y);
+}
+
+void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  HWY_DYNAMIC_DISPATCH(Q4_0Float)(w, x, begin, end, y);
+}
+
+// File: f16 d, 16 bytes whose low nibbles are columns 0 .. 15 and high nibbles 16 .. 31.
+void Pack(const std::byte* file_block, int row, std::byte* unit) {
+  std::memcpy(unit + 2 * row, file_block, 2);
+  PlacePieces(file_block + 2, 4, row, unit + 32);
+}
+
+void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
+  out.scale = HalfAt(unit, row);
+  for (int i = 0; i < 16; ++i) {
+    const int byte = static_cast<int>(unit[32 + 64 * (i / 4) + 4 * row + i % 4]);
+    out.code[i] = (byte & 15) - 8;
+    out.code[16 + i] = (byte >> 4) - 8;
+  }
+}
+
+constexpr BlockFormat kFormat{DType::kQ4_0, 32, 288, Minimum::kNone, Pack, Decode, Int8, Float};
+
+}  // namespace
+
+const WeightFormat& Q4_0Format() {
+  static const BlockWeightFormat format(kFormat);
+  return format;
+}
+
+}  // namespace hone
+#endif  // HWY_ONCE
