@@ -42,6 +42,7 @@ struct SequenceRows {
   KvCache* cache = nullptr;
   int64_t first_row = 0;
   int64_t rows = 0;
+  bool long_rope = false;  // which of LongRoPE's two sets of factors rotates them: see Sequence
   // One view a segment; a segment that is not listed is causal. A layer's own sliding window narrows every rule.
   std::vector<SegmentView> views;
   // Which of the new rows each new row sees: bit j of word [i * words_per_row + j / 64] says that row i sees row j. Empty:

@@ -15,6 +15,7 @@ struct Sequence {
   int64_t prompt_tokens = 0;    // how many of them are the prompt
   int64_t cached = 0;           // tokens[0, cached) have their entries in the cache
   uint64_t seed = 0;
+  bool long_rope = false;       // the entries were rotated with LongRoPE's long factors
 };
 
 // Appends tokens [begin, end) of `sequence` to `batch` as plain causal rows at their positions; logits on the last row if
