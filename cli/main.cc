@@ -1,1 +1,158 @@
-int main() { return 0; }
+// The `hone` program: finds the subcommand, parses its flags, runs it, and turns its error into a line and an
+// exit code.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "core/base/text_distance.h"
+
+namespace hone {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"inspect", "Show what is in a model file: metadata, tensors, types, sizes, memory a token",
+     "hone inspect model.gguf --json", AddInspect},
+};
+
+constexpr std::string_view kExitCodes =
+    "Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 bad input file, 130 interrupted.\n"
+    "HONE_LOG=info|debug shows more on standard error; HONE_CPU=scalar|avx2|avx512 forces the kernels of one "
+    "kind of\n"
+    "processor; HONE_PIN=0 leaves the placing of threads to the kernel.";
+
+std::vector<std::string_view> CommandNames() {
+  std::vector<std::string_view> names;
+  for (const Command& command : kCommands) names.push_back(command.name);
+  return names;
+}
+
+const Command* FindCommand(std::string_view name) {
+  for (const Command& command : kCommands) {
+    if (command.name == name) return &command;
+  }
+  return nullptr;
+}
+
+std::string Help() {
+  std::string text =
+      "hone runs generative models on this machine.\n\nUsage: hone COMMAND [FLAGS]\n\nCommands:\n";
+  for (const Command& command : kCommands)
+    text += fmt::format("  {:<13} {}\n", command.name, command.summary);
+  text +=
+      "\nhone COMMAND --help shows the flags of a command and an example.\n\nExample: hone chat "
+      "smollm2-135m\n\n";
+  return text + std::string(kExitCodes) + "\n";
+}
+
+// Every name of every flag that `app` knows, as typed: "--threads", "-h".
+std::vector<std::string> FlagNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+Error UnexpectedArgument(const CLI::App& app, std::string_view command, const std::string& argument) {
+  if (argument.size() < 2 || argument[0] != '-') {
+    return {ErrorKind::kUsage, fmt::format("{}: unexpected argument \"{}\"", command, argument)};
+  }
+  const std::string flag = argument.substr(0, argument.find('='));
+  const std::vector<std::string> names = FlagNames(app);
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return {ErrorKind::kUsage, fmt::format("{}: unknown flag {}{}", command, flag, Suggestion(flag, views))};
+}
+
+// The deepest subcommand that was named, such as `kernels` in `hone bench kernels`.
+const CLI::App& Deepest(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : Deepest(*chosen.front());
+}
+
+Result<void> RunCommand(const Command& command, std::span<char*> arguments) {
+  CLI::App app(std::string(command.summary), fmt::format("hone {}", command.name));
+  app.footer(fmt::format("Example: {}\n\n{}", command.example, kExitCodes));
+  app.allow_extras();
+  const Action action = command.add(app);
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", Deepest(app).help());
+    return {};
+  } catch (const CLI::CallForAllHelp&) {
+    fmt::print("{}", app.help("", CLI::AppFormatMode::All));
+    return {};
+  } catch (const CLI::ParseError& error) {
+    for (const std::string& argument : app.remaining(true)) {  // a mistyped flag explains what is missing
+      if (argument.starts_with("-"))
+        return tl::unexpected(UnexpectedArgument(Deepest(app), command.name, argument));
+    }
+    std::string message = error.what();
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    return WrongUsage("{}: {} (hone {} --help)", command.name, message, command.name);
+  }
+  if (const auto rest = app.remaining(true); !rest.empty()) {
+    return tl::unexpected(UnexpectedArgument(Deepest(app), command.name, rest.front()));
+  }
+  return action();
+}
+
+Result<void> Run(std::span<char*> arguments) {
+  if (arguments.empty()) return WrongUsage("no command given (hone --help lists them)");
+  const std::string_view first = arguments[0];
+  if (first == "--version" || first == "-V") {
+    fmt::print("hone {}\n", HONE_VERSION);
+    return {};
+  }
+  const bool help = first == "--help" || first == "-h" || first == "help";
+  if (help && (arguments.size() == 1 || first != "help")) {
+    fmt::print("{}", Help());
+    return {};
+  }
+  const std::string_view name = help ? arguments[1] : first;
+  const Command* command = FindCommand(name);
+  if (command == nullptr) {
+    const bool flag = name.starts_with("-");
+    return WrongUsage("unknown {} {}{} (hone --help lists them)", flag ? "flag" : "command", name,
+                      flag ? "" : Suggestion(name, CommandNames()));
+  }
+  static char help_flag[] = "--help";
+  char* help_arguments[] = {help_flag};
+  return RunCommand(*command, help ? std::span<char*>(help_arguments) : arguments.subspan(1));
+}
+
+Result<void> RunSafely(std::span<char*> arguments) {
+  try {
+    HONE_CHECK_OK(Run(arguments));
+  } catch (const std::bad_alloc&) {
+    return Failed("out of memory");
+  } catch (const std::exception& error) {
+    return Failed("{}", error.what());
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    return Failed("standard output: {}", std::strerror(errno));
+  return {};
+}
+
+}  // namespace
+}  // namespace hone
+
+int main(int argc, char** argv) {
+  std::signal(SIGINT, [](int) { _exit(130); });  // commands with something to finish install their own
+  const auto done = hone::RunSafely({argv + 1, argv + argc});
+  if (done) return 0;
+  fmt::print(stderr, "hone: {}\n", done.error().message);
+  return static_cast<int>(done.error().kind);
+}

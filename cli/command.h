@@ -1,0 +1,31 @@
+// A subcommand of the `hone` program. One file a subcommand; the table of all of them is in cli/main.cc.
+//
+// A file cli/NAME.cc defines `Action AddNAME(CLI::App& app)`: it adds the subcommand's flags to `app`, which
+// keep what was typed in an object that the returned action owns, and returns what runs after parsing. An
+// error that the action returns is printed as one line, "hone: MESSAGE", and its kind is the exit code.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hone {
+
+using Action = std::function<Result<void>()>;
+
+struct Command {
+  std::string_view name;
+  std::string_view summary;  // one line
+  std::string_view example;  // one or more command lines
+  Action (*add)(CLI::App& app);
+};
+
+// The subcommands, each in the file of its name.
+Action AddInspect(CLI::App& app);
+
+}  // namespace hone

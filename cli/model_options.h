@@ -1,0 +1,31 @@
+// The flags that mean the same in every command that runs a model.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace hone {
+
+struct ModelOptions {
+  std::string model;          // as typed: a path, a short name, hf:owner/repo/file or a URL that was pulled
+  bool exact = false;         // float activations and float KV
+  int threads = 0;            // 0: DefaultThreads()
+  std::string plan;           // folder, empty: none
+  std::string chat_template;  // file, empty: the model's own
+
+  int ThreadCount() const;
+};
+
+// Adds MODEL, --exact, --threads, --plan and --chat-template; `options` outlives `app`.
+void AddModelOptions(CLI::App& app, ModelOptions& options);
+
+// The path of the model's file or folder. Refuses a plan with a part that nothing in this program acts on,
+// and a name that is neither a file nor a model that was pulled.
+Result<std::string> FindModel(const ModelOptions& options);
+
+}  // namespace hone
