@@ -9,9 +9,10 @@
 namespace hone {
 
 std::span<const WeightFormat* const> WeightFormats() {
-  static const std::array formats = {
-      &F32Format(), &F16Format(), &BF16Format(), &Q8_0Format(), &Q4_0Format(), &Q4_1Format(),
-  };
+  static const std::array formats = {&F32Format(),  &F16Format(),    &BF16Format(),  &Q8_0Format(),
+                                     &Q4_0Format(), &Q4_1Format(),   &Q5_0Format(),  &Q5_1Format(),
+                                     &Q2_KFormat(), &Q3_KFormat(),   &Q4_KFormat(),  &Q5_KFormat(),
+                                     &Q6_KFormat(), &IQ4_NLFormat(), &IQ4_XSFormat()};
   return formats;
 }
 

@@ -3,6 +3,8 @@
 #define HWY_TARGET_INCLUDE "core/kernels/cpu/bf16.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
+#include <bit>
+
 #include "core/kernels/cpu/float_format.h"
 #include "core/kernels/cpu/float_matmul-inl.h"
 

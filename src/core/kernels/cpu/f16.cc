@@ -45,7 +45,7 @@ void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t e
   HWY_DYNAMIC_DISPATCH(F16Float)(w, x, begin, end, y);
 }
 
-float Value(const std::byte* at) { return HalfToFloat(LoadAs<uint16_t>(at)); }
+float Value(const std::byte* at) { return F16ToF32(LoadAs<uint16_t>(at)); }
 
 }  // namespace
 

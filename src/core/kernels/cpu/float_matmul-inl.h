@@ -30,7 +30,10 @@ HWY_INLINE void ExpandBlocks(const std::byte* group, int64_t first, int64_t bloc
 #pragma GCC unroll 8
       for (int j = 0; j < 8; ++j) {
         Floats scale = w.Scale(part);
-        if constexpr (W::kSubScales) scale = Mul(scale, ToFloats(ShiftRightSigned<16>(w.Sub(part, j / 4))));
+        if constexpr (W::kSubScales) {
+          const Ints pair = w.SubPair(part);
+          scale = Mul(scale, ToFloats(j < 4 ? LowOf(pair) : HighOf(pair)));
+        }
         const Ints codes = w.Piece(part, j);
         Ints each[4];
         if constexpr (W::kSigned) {

@@ -44,7 +44,7 @@ struct Panel {
   static constexpr int kScaleAt = 512;
   static constexpr int kMinAt = kScaleAt + 64;
   static constexpr int kSubAt = kMinAt + (kMinimum == Minimum::kNone ? 0 : 64);
-  static constexpr int kMinPairAt = kSubAt + (kSubScales ? 128 : 0);
+  static constexpr int kMinPairAt = kSubAt + (kSubScales ? 64 : 0);
   static constexpr int kBlockBytes = kMinPairAt + (kMinimum == Minimum::kPerHalf ? 64 : 0);
 
   const std::byte* block = nullptr;
@@ -53,7 +53,7 @@ struct Panel {
   HWY_INLINE Ints Piece(int part, int j) const { return LoadInts(block + 64 * j + 32 * part); }
   HWY_INLINE Floats Scale(int part) const { return LoadFloats(block + kScaleAt + 32 * part); }
   HWY_INLINE Floats Min(int part) const { return LoadFloats(block + kMinAt + 32 * part); }
-  HWY_INLINE Ints Sub(int part, int half) const { return LoadInts(block + kSubAt + 64 * half + 32 * part); }
+  HWY_INLINE Ints SubPair(int part) const { return LoadInts(block + kSubAt + 32 * part); }
   HWY_INLINE Ints MinPair(int part) const { return LoadInts(block + kMinPairAt + 32 * part); }
 
   static HWY_INLINE void Unpack(const std::byte* group, int64_t first_block, int64_t blocks,
@@ -68,10 +68,7 @@ struct Panel {
         for (int j = 0; j < 8; ++j) StoreInts(to + 64 * j + 32 * part, w.Piece(part, j));
         StoreFloats(to + kScaleAt + 32 * part, w.Scale(part));
         if constexpr (kMinimum != Minimum::kNone) StoreFloats(to + kMinAt + 32 * part, w.Min(part));
-        if constexpr (kSubScales) {
-          StoreInts(to + kSubAt + 32 * part, w.Sub(part, 0));
-          StoreInts(to + kSubAt + 64 + 32 * part, w.Sub(part, 1));
-        }
+        if constexpr (kSubScales) StoreInts(to + kSubAt + 32 * part, w.SubPair(part));
         if constexpr (kMinimum == Minimum::kPerHalf) StoreInts(to + kMinPairAt + 32 * part, w.MinPair(part));
       }
     }
@@ -109,8 +106,8 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
     }
   }
   if constexpr (W::kSubScales) {
-    const Ints first_scale = ShiftRightSigned<16>(w.Sub(0, 0));
-    const Ints second_scale = ShiftRightSigned<16>(w.Sub(0, 1));
+    const Ints first_scale = LowOf(w.SubPair(0));
+    const Ints second_scale = HighOf(w.SubPair(0));
 #pragma GCC unroll 8
     for (int m = 0; m < rows; ++m) {
       dot[0][m] = Add32(Mul32(dot[0][m], first_scale), Mul32(second[m], second_scale));
@@ -150,7 +147,8 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
         words[part][m] = i % kStride == 0 ? product : Add16(words[part][m], product);
         if (i % kStride == kStride - 1) {
           Ints factor = Repeat16(1);
-          if constexpr (W::kSubScales) factor = w.Sub(part, i / 4);
+          if constexpr (W::kSubScales)
+            factor = i < 4 ? LowTwice(w.SubPair(part)) : HighTwice(w.SubPair(part));
           const Ints wide = MulPairs16(words[part][m], factor);
           dot[part][m] = i < kStride ? wide : Add32(dot[part][m], wide);
         }
@@ -165,9 +163,8 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
       if constexpr (W::kSubScales) {
 #pragma GCC unroll 2
         for (int part = 0; part < kParts; ++part) {
-          const Ints scales = OddOf16(w.Sub(part, 0), w.Sub(part, 1));
           constexpr int kShift = __builtin_ctz(static_cast<unsigned>(W::kOffset));
-          dot[part][m] = Sub32(dot[part][m], ShiftLeft<kShift>(MulPairs16(scales, pair)));
+          dot[part][m] = Sub32(dot[part][m], ShiftLeft<kShift>(MulPairs16(w.SubPair(part), pair)));
         }
       } else {
         const Ints correction = MulPairs16(pair, Repeat16(W::kOffset));

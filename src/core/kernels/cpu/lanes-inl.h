@@ -85,13 +85,18 @@ HWY_INLINE Ints Repeat128(const void* at) {
 HWY_INLINE Ints ByteDot(Ints sum, Ints unsigned_bytes, Ints signed_bytes) {
   return _mm512_dpbusd_epi32(sum, unsigned_bytes, signed_bytes);
 }
-HWY_INLINE Ints OddOf16(Ints even, Ints odd) { return _mm512_mask_blend_epi16(0xAAAAAAAAu, even, odd); }
 HWY_INLINE Floats ToFloats(Ints v) { return _mm512_cvtepi32_ps(v); }
 HWY_INLINE Floats HalvesToFloats(const void* at) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
 }
 HWY_INLINE Ints WordsToInts(const void* at) {
   return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
+}
+HWY_INLINE Ints SignedBytesToWords(const void* at) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
+}
+HWY_INLINE Ints BytesToWords(const void* at) {
+  return _mm512_cvtepu8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(at)));
 }
 HWY_INLINE Floats Mul(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 HWY_INLINE Floats Negate(Floats a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
@@ -151,13 +156,18 @@ HWY_INLINE Ints Shuffle8(Ints table, Ints index) { return _mm256_shuffle_epi8(ta
 HWY_INLINE Ints Repeat128(const void* at) {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(at)));
 }
-HWY_INLINE Ints OddOf16(Ints even, Ints odd) { return _mm256_blend_epi16(even, odd, 0xAA); }
 HWY_INLINE Floats ToFloats(Ints v) { return _mm256_cvtepi32_ps(v); }
 HWY_INLINE Floats HalvesToFloats(const void* at) {
   return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i*>(at)));
 }
 HWY_INLINE Ints WordsToInts(const void* at) {
   return _mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(at)));
+}
+HWY_INLINE Ints SignedBytesToWords(const void* at) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(at)));
+}
+HWY_INLINE Ints BytesToWords(const void* at) {
+  return _mm256_cvtepu8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(at)));
 }
 HWY_INLINE Floats Mul(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
 HWY_INLINE Floats Negate(Floats a) { return _mm256_xor_ps(a, _mm256_set1_ps(-0.0f)); }
@@ -167,6 +177,16 @@ HWY_INLINE Floats AsFloats(Ints v) { return _mm256_castsi256_ps(v); }
 #endif
 
 constexpr int kParts = 16 / kLanes;
+
+// Pairs of 16-bit numbers: the low (high) one twice, and each as a 32-bit number.
+HWY_INLINE Ints LowTwice(Ints pairs) {
+  return Or(ShiftRight<16>(ShiftLeft<16>(pairs)), ShiftLeft<16>(pairs));
+}
+HWY_INLINE Ints HighTwice(Ints pairs) {
+  return Or(ShiftRight<16>(pairs), ShiftLeft<16>(ShiftRight<16>(pairs)));
+}
+HWY_INLINE Ints LowOf(Ints pairs) { return ShiftRightSigned<16>(ShiftLeft<16>(pairs)); }
+HWY_INLINE Ints HighOf(Ints pairs) { return ShiftRightSigned<16>(pairs); }
 
 // Asks for the cache lines that a stream of weights needs next: without it one core stops at two thirds of
 // what it can read. `bytes` is what one step consumes.

@@ -8,10 +8,10 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstring>
 
 #include "core/kernels/matmul.h"
+#include "core/tensor/half.h"
 
 namespace hone {
 
@@ -70,24 +70,21 @@ const WeightFormat& BF16Format();
 const WeightFormat& Q8_0Format();
 const WeightFormat& Q4_0Format();
 const WeightFormat& Q4_1Format();
+const WeightFormat& Q5_0Format();
+const WeightFormat& Q5_1Format();
+const WeightFormat& Q2_KFormat();
+const WeightFormat& Q3_KFormat();
+const WeightFormat& Q4_KFormat();
+const WeightFormat& Q5_KFormat();
+const WeightFormat& Q6_KFormat();
+const WeightFormat& IQ4_NLFormat();
+const WeightFormat& IQ4_XSFormat();
 
 // The plain C++ kernels of matrices in a BlockWeightFormat, with the sums of the vector kernels.
 void ScalarInt8Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
                         MatrixView<float> y);
 void ScalarFloatMultiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
                          MatrixView<float> y);
-
-inline float HalfToFloat(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  const uint32_t exponent = (half >> 10) & 31u;
-  const uint32_t fraction = half & 1023u;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7F800000u | (fraction << 13));
-  if (exponent == 0) {
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(magnitude));
-  }
-  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (fraction << 13));
-}
 
 template <class T>
 T LoadAs(const std::byte* at) {
@@ -97,9 +94,7 @@ T LoadAs(const std::byte* at) {
 }
 
 // 16 rows of float16 numbers: the number of `row`.
-inline float HalfAt(const std::byte* halves, int row) {
-  return HalfToFloat(LoadAs<uint16_t>(halves + 2 * row));
-}
+inline float HalfAt(const std::byte* halves, int row) { return F16ToF32(LoadAs<uint16_t>(halves + 2 * row)); }
 
 // Copies the 4-byte pieces of one row to their lanes in consecutive 64-byte vectors.
 inline void PlacePieces(const std::byte* pieces, int count, int row, std::byte* vectors) {

@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "core/kernels/cpu/prepare.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
+#include <bit>
 #include <cmath>
 
 #include "core/kernels/cpu/lanes-inl.h"

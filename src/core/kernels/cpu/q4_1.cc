@@ -4,6 +4,7 @@
 #define HWY_TARGET_INCLUDE "core/kernels/cpu/q4_1.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
+#include "core/kernels/cpu/codes-inl.h"
 #include "core/kernels/cpu/float_matmul-inl.h"
 #include "core/kernels/cpu/int8_matmul-inl.h"
 
@@ -23,10 +24,7 @@ struct Q4_1Weights {
   const std::byte* block = nullptr;
   HWY_INLINE void Seek(const std::byte* group, int64_t b) { block = group + b * 320; }
   HWY_INLINE const std::byte* Stream() const { return block; }
-  HWY_INLINE Ints Piece(int part, int j) const {
-    const Ints nibbles = LoadInts(block + 64 + 64 * (j % 4) + 32 * part);
-    return And(j < 4 ? nibbles : ShiftRight<4>(nibbles), Repeat8(15));
-  }
+  HWY_INLINE Ints Piece(int part, int j) const { return NibblePiece(block + 64, part, j); }
   HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
   HWY_INLINE Floats Min(int part) const { return HalvesToFloats(block + 32 + 16 * part); }
 };
@@ -71,11 +69,7 @@ void Pack(const std::byte* file_block, int row, std::byte* unit) {
 void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
   out.scale = HalfAt(unit, row);
   out.min = HalfAt(unit + 32, row);
-  for (int i = 0; i < 16; ++i) {
-    const int byte = static_cast<int>(unit[64 + 64 * (i / 4) + 4 * row + i % 4]);
-    out.code[i] = byte & 15;
-    out.code[16 + i] = byte >> 4;
-  }
+  for (int i = 0; i < 32; ++i) out.code[i] = NibbleAt(unit + 64, row, i);
 }
 
 constexpr BlockFormat kFormat{DType::kQ4_1, 32, 320, Minimum::kPerBlock, Pack, Decode, Int8, Float};

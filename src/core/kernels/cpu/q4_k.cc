@@ -1,0 +1,104 @@
+// Q4_K: value = (d * s) * q - (dmin * m), q of 4 bits, s and m of 6 bits for each 32 columns, float16 d and
+// dmin for each 256. Packed unit of 16 rows: d[16], dmin[16] float16, 3 vectors of the file's 12 bytes of
+// scales, then 8 blocks of 4 vectors of nibbles.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/kernels/cpu/q4_k.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "core/kernels/cpu/codes-inl.h"
+#include "core/kernels/cpu/float_matmul-inl.h"
+#include "core/kernels/cpu/int8_matmul-inl.h"
+#include "core/tensor/blocks.h"
+
+HONE_BEFORE_KERNELS();
+namespace hone {
+namespace HWY_NAMESPACE {
+
+#if HONE_X86_LANES
+struct Q4_KWeights {
+  static constexpr int kOffset = 0;
+  static constexpr bool kSigned = false;
+  static constexpr int kPieces = 8;
+  static constexpr bool kSubScales = false;
+  static constexpr Minimum kMinimum = Minimum::kPerBlock;
+  static constexpr int kStreamBytes = 288;
+
+  const std::byte* unit = nullptr;
+  const std::byte* block = nullptr;
+  int index = 0;  // of the block in its unit
+  HWY_INLINE void Seek(const std::byte* group, int64_t b) {
+    index = static_cast<int>(b % 8);
+    unit = group + b / 8 * 2304;
+    block = unit + 256 + 256 * index;
+  }
+  HWY_INLINE const std::byte* Stream() const { return unit + 288 * index; }
+  HWY_INLINE Ints Piece(int part, int j) const { return NibblePiece(block, part, j); }
+  HWY_INLINE Floats Scale(int part) const {
+    return Mul(HalvesToFloats(unit + 16 * part), ToFloats(SixBitScale(unit + 64, part, index)));
+  }
+  HWY_INLINE Floats Min(int part) const {
+    return Negate(
+        Mul(HalvesToFloats(unit + 32 + 16 * part), ToFloats(SixBitMinimum(unit + 64, part, index))));
+  }
+};
+#else
+struct Q4_KWeights;
+#endif
+
+void Q4_KInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  MultiplyInt8<Q4_KWeights>(w, x, begin, end, y);
+}
+
+void Q4_KFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  MultiplyBlocksFloat<Q4_KWeights>(w, x, begin, end, y);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace hone
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace hone {
+namespace {
+
+HWY_EXPORT(Q4_KInt8);
+HWY_EXPORT(Q4_KFloat);
+
+void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  HWY_DYNAMIC_DISPATCH(Q4_KInt8)(w, x, begin, end, y);
+}
+
+void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
+  HWY_DYNAMIC_DISPATCH(Q4_KFloat)(w, x, begin, end, y);
+}
+
+void Pack(const std::byte* file_block, int row, std::byte* unit) {
+  const auto block = LoadAs<BlockQ4_K>(file_block);
+  std::memcpy(unit + 2 * row, &block.scale, 2);
+  std::memcpy(unit + 32 + 2 * row, &block.minimum, 2);
+  PlacePieces(file_block + offsetof(BlockQ4_K, scales), 3, row, unit + 64);
+  for (int b = 0; b < 8; ++b) {
+    std::byte* codes = unit + 256 + 256 * b;
+    PlaceNibbles([&](int i) { return block.quants[b / 2 * 32 + i] >> (b % 2 * 4) & 15; }, row, codes);
+  }
+}
+
+void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
+  const std::byte* codes = unit + 256 + 256 * block;
+  const SixBitPair pair = SixBitPairAt(unit + 64, row, block);
+  out.scale = HalfAt(unit, row) * static_cast<float>(pair.scale);
+  out.min = -(HalfAt(unit + 32, row) * static_cast<float>(pair.minimum));
+  for (int i = 0; i < 32; ++i) out.code[i] = NibbleAt(codes, row, i);
+}
+
+constexpr BlockFormat kFormat{DType::kQ4_K, 256, 2304, Minimum::kPerBlock, Pack, Decode, Int8, Float};
+
+}  // namespace
+
+const WeightFormat& Q4_KFormat() {
+  static const BlockWeightFormat format(kFormat);
+  return format;
+}
+
+}  // namespace hone
+#endif  // HWY_ONCE
