@@ -61,6 +61,7 @@ void EntryRuns::Erase(int64_t begin, int64_t end) {
 }
 
 bool EntryRuns::ContainsAny(int64_t begin, int64_t end) const {
+  if (begin >= end) return false;
   const size_t first = FirstRunBeyond(begin);
   return first < runs_.size() && runs_[first].first_entry < end;
 }
