@@ -1,0 +1,71 @@
+# Two commands for a newcomer: `make chat` and `make test`. Each installs what it needs, builds, and can be repeated.
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+PREFIX ?= /usr/local
+MODEL ?= smollm2-135m
+export NINJA_STATUS = [%f/%t, %es] 
+
+.PHONY: help chat test build test-asan test-tsan fuzz format tidy install clean
+
+help:
+	@echo "make chat       set up, build, fetch the default model and chat with it (MODEL=name for another)"
+	@echo "make test       set up, build and run every test"
+	@echo "make build      set up and build the program: build/hone"
+	@echo "make install    install the program and the library below PREFIX ($(PREFIX))"
+	@echo "make test-asan  the tests under the address and undefined-behaviour sanitizers (build-asan)"
+	@echo "make test-tsan  the tests under the thread sanitizer (build-tsan)"
+	@echo "make fuzz       fuzz the parsers with libFuzzer (build-fuzz; SECONDS_EACH=60)"
+	@echo "make format     clang-format over all sources"
+	@echo "make tidy       clang-tidy over src and cli"
+
+# The first configuration of `make build` leaves the tests out, so that it needs nothing of theirs; once `make test` has
+# turned them on they stay on.
+build:
+	@scripts/set_up.sh build
+	@test -f build/build.ninja || cmake --preset release -DHONE_BUILD_TESTS=OFF --log-level=WARNING
+	@cmake --build build -j $(JOBS) --target hone
+
+chat:
+	@scripts/set_up.sh chat
+	@$(MAKE) --no-print-directory build
+	@build/hone pull $(MODEL)
+	@build/hone chat $(MODEL)
+
+test:
+	@scripts/set_up.sh test
+	@cmake --preset release -DHONE_BUILD_TESTS=ON --log-level=WARNING
+	@cmake --build build -j $(JOBS)
+	@ctest --test-dir build -j $(JOBS) --output-on-failure --no-tests=error
+
+test-asan test-tsan: test-%:
+	@scripts/set_up.sh test
+	@cmake --preset $* --log-level=WARNING
+	@cmake --build build-$* -j $(JOBS)
+	@ctest --test-dir build-$* -j $(JOBS) --output-on-failure --no-tests=error
+
+SECONDS_EACH ?= 60
+fuzz:
+	@scripts/set_up.sh fuzz
+	@cmake --preset fuzz --log-level=WARNING
+	@cmake --build build-fuzz -j $(JOBS) --target fuzz
+	@for program in build-fuzz/fuzz/fuzz_*; do \
+	  [ -x $$program ] && [ -f $$program ] || continue; \
+	  name=$${program##*/fuzz_}; echo "$$name for $(SECONDS_EACH) s"; mkdir -p build-fuzz/corpus/$$name; \
+	  $$program -max_total_time=$(SECONDS_EACH) -timeout=10 -rss_limit_mb=2048 \
+	    -artifact_prefix=build-fuzz/$$name- build-fuzz/corpus/$$name fuzz/corpus/$$name || exit 1; \
+	done
+
+format:
+	@scripts/set_up.sh format
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+
+tidy:
+	@scripts/set_up.sh tidy
+	@cmake --preset release -DHONE_BUILD_TESTS=ON --log-level=WARNING
+	@git ls-files 'src/*.cc' 'cli/*.cc' | xargs -P $(JOBS) -n 1 clang-tidy -p build --quiet
+
+install: build
+	@cmake --install build --prefix $(PREFIX)
+
+clean:
+	@rm -rf build build-debug build-asan build-tsan build-fuzz
