@@ -27,5 +27,6 @@ struct Command {
 
 // The subcommands, each in the file of its name.
 Action AddInspect(CLI::App& app);
+Action AddRandomModel(CLI::App& app);
 
 }  // namespace hone

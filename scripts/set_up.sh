@@ -64,7 +64,7 @@ is_there() {  # KIND NAME
       echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
         clang++ -x c++ - -fsanitize="$2" -o "$program" >/dev/null 2>&1 && linked=0 || linked=1
       rm -f "$program"
-      return $linked ;;
+      return "$linked" ;;
     header)
       if command -v "$cxx" >/dev/null 2>&1; then
         if [ "$2" = pcre2.h ]; then define='-DPCRE2_CODE_UNIT_WIDTH=8'; else define=; fi
