@@ -2,6 +2,7 @@
 # and the two functions that turn a folder into a static library or a test program.
 
 option(HONE_BUILD_TESTS "Build the test programs" ON)
+option(HONE_FUZZ "Build the libFuzzer programs of fuzz/ (clang only) instead of the tests" OFF)
 set(HONE_SANITIZE "" CACHE STRING "Sanitizers for the whole build: address,undefined or thread")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -32,6 +33,11 @@ target_compile_options(hone_flags INTERFACE -Wall -Wextra -Werror=return-type -f
 # AVX2 and AVX3 (AVX-512) beside the scalar fallback; AVX3_DL of Highway 1.0.3 names the wrong VNNI extension.
 target_compile_definitions(hone_flags INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
 target_include_directories(hone_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
+if(HONE_FUZZ)
+  target_compile_options(hone_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
+                                              -fno-sanitize-recover=all)
+  target_link_options(hone_flags INTERFACE -fsanitize=address,undefined)
+endif()
 if(HONE_SANITIZE)
   target_compile_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(hone_flags INTERFACE -fsanitize=${HONE_SANITIZE})

@@ -40,6 +40,7 @@ class OutputFile {
   std::vector<std::byte> buffer_;
   int descriptor_ = -1;
   uint64_t size_ = 0;
+  uint64_t started_ = 0;  // bytes that the disk was told to begin with
 };
 
 }  // namespace hone
