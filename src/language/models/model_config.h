@@ -7,31 +7,11 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/kernels/rope_table.h"
 
 namespace hone {
 
 class GgufFile;
-
-enum class RopeScalingKind : uint8_t { kNone, kLinear, kYarn, kLlama3, kLongRope };
-
-struct RopeScaling {
-  RopeScalingKind kind = RopeScalingKind::kNone;
-  double factor = 1.0;
-  int64_t original_context = 0;
-  // YaRN
-  double attention_factor = 0.0;  // 0: 0.1 ln(factor) + 1
-  double beta_fast = 32.0;
-  double beta_slow = 1.0;
-  double mscale = 0.0;
-  double mscale_all_dim = 0.0;
-  // Llama 3, unless the file gives a factor a frequency
-  double low_frequency_factor = 1.0;
-  double high_frequency_factor = 4.0;
-  // Divisors a frequency: [rope_dimensions / 2]. Llama 3 files carry one set, LongRoPE a short and a long one.
-  std::vector<float> factors;
-  std::vector<float> short_factors;
-  std::vector<float> long_factors;
-};
 
 struct ModelConfig {
   std::string family;  // "llama", "qwen2", "qwen3", "gemma3", "phi3"
