@@ -1,5 +1,5 @@
-// Chat templates: the Jinja language as Hugging Face's renderer runs it (trim_blocks, lstrip_blocks, loop controls,
-// `generation` blocks, tojson, raise_exception, strftime_now; sandboxed).
+// Chat templates: the Jinja language as Hugging Face's renderer runs it (trim_blocks, lstrip_blocks, loop
+// controls, `generation` blocks, tojson, raise_exception, strftime_now; sandboxed).
 #pragma once
 
 #include <ctime>
@@ -19,13 +19,13 @@ struct RenderedChat {
     size_t end = 0;
   };
   std::string text;
-  // Bytes that came from the variables (messages, tools, documents), not from the template's own text: sorted, disjoint.
-  // Control tokens spelled there are text.
+  // Bytes that came from the variables (messages, tools, documents), not from the template's own text:
+  // sorted, disjoint. Control tokens spelled there are text.
   std::vector<Span> from_variables;
 };
 
 struct RenderLimits {
-  int64_t steps = 10'000'000;           // evaluated nodes
+  int64_t steps = 10'000'000;  // evaluated nodes
   int64_t output_bytes = 64 << 20;
   int depth = 200;
 };
@@ -35,9 +35,9 @@ class ChatTemplate {
   // Errors name the line: "chat template: line 3: ...".
   static Result<ChatTemplate> Parse(std::string_view source);
 
-  // `variables` is an object: messages, tools, add_generation_prompt, bos_token, eos_token and whatever else the template
-  // reads. bos_token and eos_token count as the template's own text. `clock` is what strftime_now sees.
-  // A refusal by raise_exception is an error whose message is the template's words.
+  // `variables` is an object: messages, tools, add_generation_prompt, bos_token, eos_token and whatever else
+  // the template reads. bos_token and eos_token count as the template's own text. `clock` is what
+  // strftime_now sees. A refusal by raise_exception is an error whose message is the template's words.
   Result<RenderedChat> Render(const nlohmann::ordered_json& variables, const std::tm& clock,
                               const RenderLimits& limits = {}) const;
 
