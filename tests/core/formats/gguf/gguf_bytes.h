@@ -1,17 +1,14 @@
 // Builds the bytes of a GGUF file field by field, so that a test can get any of them wrong.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/formats/gguf/gguf_value.h"
+#include "scratch_folder.h"
 
 namespace hone {
 
@@ -66,30 +63,6 @@ class GgufBytes {
 
  private:
   std::string bytes_;
-};
-
-// A folder of its own for one test, removed at the end.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string form = (std::filesystem::temp_directory_path() / "hone-test-XXXXXX").string();
-    path_ = mkdtemp(form.data());
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  std::string Path(std::string_view name) const { return path_ + "/" + std::string(name); }
-  std::string Write(std::string_view name, std::string_view bytes) const {
-    std::ofstream(Path(name), std::ios::binary) << bytes;
-    return Path(name);
-  }
-
- private:
-  std::string path_;
 };
 
 }  // namespace hone
