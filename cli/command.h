@@ -27,6 +27,7 @@ struct Command {
 
 // The subcommands, each in the file of its name.
 Action AddInspect(CLI::App& app);
+Action AddPull(CLI::App& app);
 Action AddRandomModel(CLI::App& app);
 
 }  // namespace hone

@@ -22,6 +22,7 @@ namespace {
 constexpr Command kCommands[] = {
     {"inspect", "Show what is in a model file: metadata, tensors, types, sizes, memory a token",
      "hone inspect model.gguf --json", AddInspect},
+    {"pull", "Fetch a model, or list the models that are known by name", "hone pull smollm2-135m", AddPull},
     {"random-model", "Write a model with random weights, to measure speed and memory with",
      "hone random-model --like llama-1.1b --type q4_0 model.gguf", AddRandomModel},
 };

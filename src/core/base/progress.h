@@ -35,6 +35,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
+  void SetTotal(uint64_t total) { total_ = total; }
   void Update(uint64_t done);
   // Draws the last state, where anything was drawn, and ends the line. The destructor does the same.
   void Finish();

@@ -63,7 +63,13 @@ Result<std::string> ResolveModel(std::string_view name) {
   std::error_code ignored;
   if (fs::exists(fs::path(name), ignored)) return std::string(name);
   if (const auto pulled = PulledPath(name)) {
-    if (fs::is_regular_file(*pulled, ignored)) return *pulled;
+    if (fs::is_regular_file(*pulled, ignored)) {
+      const KnownModel* known = FindKnownModel(name);
+      const uint64_t size = fs::file_size(*pulled, ignored);
+      if (known == nullptr || size == known->bytes) return *pulled;
+      return BadInput(*pulled, "size", "{} bytes, expected {}; remove it and run: hone pull {}", size,
+                      known->bytes, name);
+    }
     return BadInput(Printable(name), "model", "not on this machine, expected after: hone pull {}",
                     Printable(name));
   }

@@ -45,7 +45,11 @@ TEST_F(ModelCache, ResolvesPathsAndPulledNamesAndSaysWhatToDoOtherwise) {
   EXPECT_EQ(missing.error().message,
             "gemma3-270m: model: not on this machine, expected after: hone pull gemma3-270m");
   fs::create_directories(folder_ / "hone/models");
-  std::ofstream(folder_ / "hone/models/gemma3-270m.gguf") << "GGUF";
+  const fs::path file = folder_ / "hone/models/gemma3-270m.gguf";
+  std::ofstream(file) << "GGUF";
+  EXPECT_EQ(ResolveModel("gemma3-270m").error().message,
+            file.string() + ": size: 4 bytes, expected 253113024; remove it and run: hone pull gemma3-270m");
+  fs::resize_file(file, 253113024);  // sparse
   EXPECT_EQ(ResolveModel("gemma3-270m").value(), folder_.string() + "/hone/models/gemma3-270m.gguf");
   const auto mistyped = ResolveModel("smollm-135m");
   ASSERT_FALSE(mistyped);
