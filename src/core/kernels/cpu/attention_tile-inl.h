@@ -58,6 +58,32 @@ HWY_INLINE void PrefetchNext(const std::byte* next, size_t offset, int bytes) {
   for (int b = 0; b < bytes; b += 64) hwy::Prefetch(next + offset + static_cast<size_t>(b));
 }
 
+// sum[pair][v] += factor(pair) x(v). What is fewer, factors or vectors of x, stays in registers meanwhile.
+template <int kPairs, int kVectors, class V, class Factor, class X>
+HWY_INLINE void MultiplyAdd(Factor factor, X x, V (&sum)[kPairs][kVectors]) {
+  if constexpr (kPairs < kVectors) {
+    V factors[kPairs];
+    HWY_UNROLL(8)
+    for (int r = 0; r < kPairs; ++r) factors[r] = factor(r);
+    HWY_UNROLL(8)
+    for (int v = 0; v < kVectors; ++v) {
+      const V value = x(v);
+      HWY_UNROLL(8)
+      for (int r = 0; r < kPairs; ++r) sum[r][v] = hn::MulAdd(value, factors[r], sum[r][v]);
+    }
+  } else {
+    V values[kVectors];
+    HWY_UNROLL(8)
+    for (int v = 0; v < kVectors; ++v) values[v] = x(v);
+    HWY_UNROLL(8)
+    for (int r = 0; r < kPairs; ++r) {
+      const V value = factor(r);
+      HWY_UNROLL(8)
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(values[v], value, sum[r][v]);
+    }
+  }
+}
+
 // scores[pair][e] = sum_d q[pair][d] keys[d][e]. `next` is where the next tile's keys lie.
 template <int kPairs, class T>
 HWY_NOINLINE void Scores(const float* const* queries, const T* keys, const std::byte* next, int head_dim,
@@ -76,15 +102,8 @@ HWY_NOINLINE void Scores(const float* const* queries, const T* keys, const std::
     for (int i = 0; i < head_dim; ++i) {
       const T* row = keys + i * kTileEntries + column;
       PrefetchNext(next, sizeof(T) * static_cast<size_t>(row - keys), sizeof(T) * kVectors * kLanes);
-      hn::Vec<Lanes> k[kVectors];
-      HWY_UNROLL(8)
-      for (int v = 0; v < kVectors; ++v) k[v] = LoadFloats(d, row + v * kLanes);
-      HWY_UNROLL(8)
-      for (int r = 0; r < kPairs; ++r) {
-        const auto x = hn::Set(d, q[r][i]);
-        HWY_UNROLL(8)
-        for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(k[v], x, sum[r][v]);
-      }
+      MultiplyAdd<kPairs, kVectors>([&](int r) HWY_ATTR { return hn::Set(d, q[r][i]); },
+                                    [&](int v) HWY_ATTR { return LoadFloats(d, row + v * kLanes); }, sum);
     }
     HWY_UNROLL(8)
     for (int r = 0; r < kPairs; ++r) {
@@ -113,15 +132,8 @@ HWY_INLINE void WeightedColumns(D d, const float* weights, const float* rescale,
   for (int e = 0; e < kTileEntries; ++e) {
     const T* row = values + static_cast<int64_t>(e) * head_dim + column;
     PrefetchNext(next, sizeof(T) * static_cast<size_t>(row - values), sizeof(T) * kVectors * kWidth);
-    hn::Vec<D> x[kVectors];
-    HWY_UNROLL(8)
-    for (int v = 0; v < kVectors; ++v) x[v] = LoadFloats(d, row + v * kWidth);
-    HWY_UNROLL(8)
-    for (int r = 0; r < kPairs; ++r) {
-      const auto p = hn::Set(d, weights[r * kTileEntries + e]);
-      HWY_UNROLL(8)
-      for (int v = 0; v < kVectors; ++v) sum[r][v] = hn::MulAdd(x[v], p, sum[r][v]);
-    }
+    MultiplyAdd<kPairs, kVectors>([&](int r) HWY_ATTR { return hn::Set(d, weights[r * kTileEntries + e]); },
+                                  [&](int v) HWY_ATTR { return LoadFloats(d, row + v * kWidth); }, sum);
   }
   HWY_UNROLL(8)
   for (int r = 0; r < kPairs; ++r) {
