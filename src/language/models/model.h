@@ -10,12 +10,19 @@
 #include "core/base/memory_account.h"
 #include "core/formats/tokenizer/tokenizer.h"
 #include "core/kernels/matmul.h"
+#include "core/kernels/rope_table.h"
 #include "language/kvcache/kv_cache.h"
 #include "language/models/model_config.h"
 
 namespace hone {
 
 class Forward;
+
+// The rotations of a model: frequencies of full-attention layers, of sliding-window layers, and those of full-attention
+// layers once a LongRoPE sequence has passed the original context.
+struct RopeTables {
+  RopeFrequencies global, local, extended;
+};
 
 // A named projection: y = x W^T + bias.
 struct Linear {
@@ -43,6 +50,7 @@ class Model {
   const ModelConfig& config() const { return config_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   const std::string& path() const { return path_; }
+  const RopeTables& rope() const { return rope_; }
   // The template's source; empty where the model has none.
   const std::string& chat_template() const { return chat_template_; }
   uint64_t weight_bytes() const { return weight_bytes_; }
@@ -57,14 +65,15 @@ class Model {
     RunMixer(forward, layer);
     RunMlp(forward, layer);
   }
-  virtual void NormHead(Forward& forward) const;             // hidden -> what the head multiplies
-  const Linear& head() const { return head_; }
+  // Logits of `hidden` [rows, width] for all tokens or, where given, for `ids`: [rows, vocabulary or ids.size()].
+  virtual void Head(Forward& forward, MatrixView<const float> hidden, std::span<const TokenId> ids,
+                    MatrixView<float> logits) const;
 
   // An empty cache for one sequence: fp32 pages in exact mode, else fp16; windowed layers keep their window.
   KvCache MakeCache(std::shared_ptr<PagePool> pool, NumericMode mode) const;
 
  protected:
-  friend class ModelLoader;
+  friend class ModelBuilder;  // fills what all families share, in load_model.cc
   std::string path_;
   ModelConfig config_;
   std::shared_ptr<const Tokenizer> tokenizer_;
@@ -75,6 +84,7 @@ class Model {
   Linear embedding_;
   Linear head_;
   std::vector<float> output_norm_;
+  RopeTables rope_;
 };
 
 // A GGUF file (any shard of a split set) or a Hugging Face folder. The weights are packed in blocks of rows straight from

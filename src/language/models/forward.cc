@@ -1,0 +1,393 @@
+#include "language/models/forward.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace hone {
+namespace {
+
+// Up to here a row-wise operation is cheaper on the calling thread than a fork.
+constexpr int64_t kInlineRows = 4;
+// Rows are prepared for a product in groups; slices keep to them.
+constexpr int64_t kRowSlice = 8;
+
+int64_t QueryKeyValueColumns(const ModelConfig& config) {
+  return static_cast<int64_t>(config.heads + 2 * config.kv_heads) * config.head_dim;
+}
+
+}  // namespace
+
+uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::byte* memory, ForwardScratch* scratch) {
+  uint64_t used = 0;
+  const auto take = [&](int64_t bytes) {
+    std::byte* place = memory == nullptr ? nullptr : memory + used;
+    used += static_cast<uint64_t>((bytes + 63) / 64 * 64);
+    return place;
+  };
+  const auto matrix = [&](int64_t columns) {
+    return MatrixView<float>(reinterpret_cast<float*>(take(rows * columns * 4)), rows, columns);
+  };
+  ForwardScratch views;
+  const int64_t attended = static_cast<int64_t>(config.heads) * config.head_dim;
+  views.hidden = matrix(config.width);
+  views.normed = matrix(config.width);
+  views.query = matrix(QueryKeyValueColumns(config));
+  views.attended = matrix(attended);
+  views.projected = matrix(config.width);
+  views.gated = matrix(2 * static_cast<int64_t>(config.feed_forward));
+  views.finished = matrix(config.width);
+  const int64_t widest = std::max<int64_t>({config.width, attended, config.feed_forward});
+  for (const ActivationForm form : {ActivationForm::kFloat, ActivationForm::kInt8}) {
+    const int64_t bytes = PreparedBytes(form, rows, widest);
+    views.prepared[static_cast<size_t>(form)] = {take(bytes), static_cast<size_t>(bytes)};
+  }
+  const int64_t angles = rows * config.rope_dimensions * 2;  // cos and sin, global and local
+  views.rope = {reinterpret_cast<float*>(take(angles * 4)), static_cast<size_t>(angles)};
+  if (scratch != nullptr) *scratch = views;
+  return used;
+}
+
+Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share, ForwardScratch& scratch,
+                 MemoryAccount& scratch_account, Buffer& attention_scratch, std::span<RowHook* const> hooks,
+                 std::span<Observer* const> observers)
+    : model_(model),
+      config_(model.config()),
+      batch_(batch),
+      mode_(mode),
+      share_(share),
+      scratch_(scratch),
+      scratch_account_(scratch_account),
+      attention_scratch_(attention_scratch),
+      hooks_(hooks),
+      observers_(observers),
+      active_(batch.rows.size()),
+      finished_(batch.rows.size(), 0) {
+  for (size_t i = 0; i < active_.size(); ++i) active_[i] = static_cast<int64_t>(i);
+  ListSequences();
+  FillRope();
+}
+
+void Forward::ListSequences() {
+  sequences_.clear();
+  size_t next = 0;
+  for (const SequenceRows& sequence : batch_.sequences) {
+    ActiveSequence active;
+    active.first = static_cast<int64_t>(next);
+    while (next < active_.size() && active_[next] < sequence.first_row + sequence.rows) {
+      const Row& row = batch_.rows[static_cast<size_t>(active_[next])];
+      active.rows.push_back(active_[next] - sequence.first_row);
+      active.positions.push_back(row.position);
+      active.segments.push_back(row.segment);
+      ++next;
+    }
+    sequences_.push_back(std::move(active));
+  }
+}
+
+void Forward::ForRows(int64_t rows, FunctionRef<void(int64_t begin, int64_t end)> body) {
+  if (rows <= kInlineRows || share_.threads() == 1) {
+    if (rows > 0) body(0, rows);
+    return;
+  }
+  const int64_t slices = 4 * share_.threads();
+  const int64_t size = std::max(kRowSlice, ((rows + slices - 1) / slices + kRowSlice - 1) / kRowSlice * kRowSlice);
+  share_.ParallelFor((rows + size - 1) / size,
+                     [&](int64_t task) { body(task * size, std::min(rows, (task + 1) * size)); });
+}
+
+void Forward::LookUp(const Linear& embedding, float scale) {
+  const MatrixView<float> y = hidden();
+  ForRows(rows(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (row(i).embedding != nullptr) {
+        std::memcpy(y.row(i), row(i).embedding, static_cast<size_t>(y.columns) * sizeof(float));
+      } else {
+        embedding.weight.format->ReadRow(embedding.weight, row(i).token, y.row_span(i));
+        if (scale != 1.0f) Scale(scale, y.row_span(i));
+      }
+    }
+  });
+}
+
+MatrixView<float> Forward::Norm(MatrixView<const float> x, std::span<const float> weight) {
+  const MatrixView<float> y = scratch_.normed.slice_rows(0, x.rows);
+  ForRows(x.rows, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) RmsNorm(x.row_span(i), weight, config_.norm_epsilon, y.row_span(i));
+  });
+  return y;
+}
+
+void Forward::NormInPlace(MatrixView<float> x, std::span<const float> weight) {
+  const size_t size = weight.size();
+  ForRows(x.rows, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      for (size_t at = 0; at < static_cast<size_t>(x.columns); at += size) {
+        const std::span<float> part = x.row_span(i).subspan(at, size);
+        RmsNorm(part, weight, config_.norm_epsilon, part);
+      }
+    }
+  });
+}
+
+std::array<Activations, 2> Forward::PrepareAll(MatrixView<const float> x, std::span<const Product> products) {
+  std::array<Activations, 2> prepared;
+  for (const Product& product : products) {
+    const ActivationForm form = product.linear->weight.format->form(mode_);
+    Activations& activations = prepared[static_cast<size_t>(form)];
+    if (activations.data != nullptr) continue;
+    std::byte* data = scratch_.prepared[static_cast<size_t>(form)].data();
+    ForRows(x.rows, [&](int64_t begin, int64_t end) { Prepare(form, x, begin, end, data); });
+    activations = {form, x.rows, x.columns, data};
+  }
+  return prepared;
+}
+
+void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Product> products) {
+  if (x.rows == 0) return;
+  const std::array<Activations, 2> prepared = PrepareAll(x, products);
+  constexpr size_t kMostProducts = 4;
+  std::array<int64_t, kMostProducts> size{};
+  std::array<int64_t, kMostProducts + 1> first{};
+  for (size_t p = 0; p < products.size(); ++p) {
+    size[p] = RowsPerTask(products[p].linear->weight, x.rows);
+    first[p + 1] = first[p] + (products[p].linear->weight.rows + size[p] - 1) / size[p];
+  }
+  share_.ParallelFor(first[products.size()], [&](int64_t task) {
+    size_t p = 0;
+    while (task >= first[p + 1]) ++p;
+    const Linear& linear = *products[p].linear;
+    const MatrixView<float>& y = products[p].y;
+    const int64_t begin = (task - first[p]) * size[p];
+    const int64_t end = std::min(linear.weight.rows, begin + size[p]);
+    const WeightFormat& format = *linear.weight.format;
+    format.Multiply(linear.weight, prepared[static_cast<size_t>(format.form(mode_))], begin, end, y);
+    if (linear.bias.empty()) return;
+    const auto bias = std::span<const float>(linear.bias).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    for (int64_t i = 0; i < y.rows; ++i) AddTo(bias, {y.row(i) + begin, bias.size()});
+  });
+}
+
+void Forward::Multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y) {
+  const Product product{&linear, y};
+  MultiplyAll(x, {&product, 1});
+}
+
+void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std::span<const TokenId> ids,
+                           MatrixView<float> y) {
+  const Product product{&linear, y};
+  const std::array<Activations, 2> prepared = PrepareAll(x, {&product, 1});
+  const WeightFormat& format = *linear.weight.format;
+  share_.ParallelFor(static_cast<int64_t>(ids.size()), [&](int64_t task) {
+    // The group of rows that holds the id, so that the value has the bits of the whole product.
+    const int64_t id = ids[static_cast<size_t>(task)];
+    const int64_t begin = id / kRowGroup * kRowGroup;
+    const int64_t end = std::min(begin + kRowGroup, linear.weight.rows);
+    const PackedMatrix group{&format, end - begin, linear.weight.columns,
+                             linear.weight.data + begin / kRowGroup * format.GroupBytes(linear.weight.columns)};
+    std::vector<float> values(static_cast<size_t>(x.rows * (end - begin)));
+    const MatrixView<float> view(values.data(), x.rows, end - begin);
+    format.Multiply(group, prepared[static_cast<size_t>(format.form(mode_))], 0, end - begin, view);
+    for (int64_t i = 0; i < x.rows; ++i) {
+      const float bias = linear.bias.empty() ? 0.0f : linear.bias[static_cast<size_t>(id)];
+      y.row(i)[task] = view.row(i)[id - begin] + bias;
+    }
+  });
+}
+
+Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query, const Linear& key,
+                                                     const Linear& value) {
+  const MatrixView<float> all = scratch_.query.slice_rows(0, x.rows);
+  const int64_t q = static_cast<int64_t>(config_.heads) * config_.head_dim;
+  const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
+  QueryKeyValue out{all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
+  const Product products[] = {{&query, out.query}, {&key, out.key}, {&value, out.value}};
+  MultiplyAll(x, products);
+  return out;
+}
+
+Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, const Linear& fused) {
+  const MatrixView<float> all = scratch_.query.slice_rows(0, x.rows);
+  const int64_t q = static_cast<int64_t>(config_.heads) * config_.head_dim;
+  const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
+  Multiply(x, fused, all);
+  return {all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
+}
+
+Forward::GateUp Forward::ProjectGateUp(MatrixView<const float> x, const Linear& gate, const Linear& up) {
+  const MatrixView<float> all = scratch_.gated.slice_rows(0, x.rows);
+  GateUp out{all.slice_columns(0, config_.feed_forward), all.slice_columns(config_.feed_forward, config_.feed_forward)};
+  const Product products[] = {{&gate, out.gate}, {&up, out.up}};
+  MultiplyAll(x, products);
+  return out;
+}
+
+Forward::GateUp Forward::ProjectGateUp(MatrixView<const float> x, const Linear& fused) {
+  const MatrixView<float> all = scratch_.gated.slice_rows(0, x.rows);
+  Multiply(x, fused, all);
+  return {all.slice_columns(0, config_.feed_forward), all.slice_columns(config_.feed_forward, config_.feed_forward)};
+}
+
+MatrixView<float> Forward::Project(MatrixView<const float> x, const Linear& linear) {
+  const MatrixView<float> y = scratch_.projected.slice_rows(0, x.rows);
+  Multiply(x, linear, y);
+  return y;
+}
+
+MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv) {
+  const MatrixView<float> output = scratch_.attended.slice_rows(0, rows());
+  std::vector<AttentionItem> items(sequences_.size());
+  const auto append = [&](int64_t s) {
+    const ActiveSequence& active = sequences_[static_cast<size_t>(s)];
+    const int64_t count = static_cast<int64_t>(active.rows.size());
+    if (count == 0) return;
+    KvRows rows;
+    rows.mixer_input = mixer_input.slice_rows(active.first, count);
+    rows.key = MatrixView<const float>(qkv.key).slice_rows(active.first, count);
+    rows.value = MatrixView<const float>(qkv.value).slice_rows(active.first, count);
+    rows.positions = active.positions;
+    rows.segments = active.segments;
+    batch_.sequences[static_cast<size_t>(s)].cache->layer(layer).Append(rows);
+  };
+  if (sequences_.size() > static_cast<size_t>(kInlineRows)) {
+    share_.ParallelFor(static_cast<int64_t>(sequences_.size()), append);
+  } else {
+    for (size_t s = 0; s < sequences_.size(); ++s) append(static_cast<int64_t>(s));
+  }
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    const ActiveSequence& active = sequences_[s];
+    const KvStore& store = batch_.sequences[s].cache->layer(layer);
+    items[s] = {active.first, static_cast<int64_t>(active.rows.size()), store.tiles(),
+                visibility_.Views(batch_, s, active.rows, store)};
+  }
+  const AttentionShape shape{config_.heads, config_.kv_heads, config_.head_dim, config_.attention_scale};
+  const auto bytes = static_cast<uint64_t>(AttentionScratchBytes(shape, items));
+  if (attention_scratch_.size() < bytes) {
+    attention_scratch_.Reset();
+    auto larger = Buffer::Allocate(scratch_account_, bytes + bytes / 4);
+    if (!larger) {
+      Fail(std::move(larger).error());
+      return output;
+    }
+    attention_scratch_ = std::move(*larger);
+  }
+  Attention(share_, shape, items, qkv.query, output, attention_scratch_.bytes(), &counters_);
+  return output;
+}
+
+MatrixView<float> Forward::Gate(Activation activation, int layer, const GateUp& gate_up) {
+  ForRows(rows(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      activation(gate_up.gate.row_span(i), gate_up.up.row_span(i), gate_up.gate.row_span(i));
+    }
+  });
+  Observe(Tensor::kActivation, layer, gate_up.gate);
+  return gate_up.gate;
+}
+
+void Forward::AddToHidden(MatrixView<const float> x) {
+  const MatrixView<float> y = hidden();
+  ForRows(x.rows, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) AddTo(x.row_span(i), y.row_span(i));
+  });
+}
+
+void Forward::Observe(Tensor tensor, int layer, MatrixView<const float> values) {
+  for (Observer* observer : observers_) {
+    if (observer->Wants(tensor, layer)) observer->Observe(tensor, layer, active_, values);
+  }
+}
+
+// The view that hooks get: it notes what they decide; the rows move when all hooks of the seam have run.
+class Forward::Rows : public ActiveRows {
+ public:
+  enum Fate : uint8_t { kGoesOn, kFinishes, kIsDropped };
+
+  explicit Rows(Forward& forward) : forward_(forward), fate_(forward.active_.size(), kGoesOn) {}
+  const Batch& batch() const override { return forward_.batch_; }
+  int64_t count() const override { return forward_.rows(); }
+  int64_t batch_row(int64_t i) const override { return forward_.active_[static_cast<size_t>(i)]; }
+  MatrixView<float> hidden() const override { return forward_.hidden(); }
+  void Drop(int64_t i) override { fate_[static_cast<size_t>(i)] = kIsDropped; }
+  void Finish(int64_t i) override {
+    if (fate_[static_cast<size_t>(i)] == kGoesOn) fate_[static_cast<size_t>(i)] = kFinishes;
+  }
+  const std::vector<uint8_t>& fate() const { return fate_; }
+
+ private:
+  Forward& forward_;
+  std::vector<uint8_t> fate_;
+};
+
+void Forward::CallHooks(Seam seam, int layer) {
+  if (hooks_.empty() || active_.empty()) return;
+  Rows rows(*this);
+  for (RowHook* hook : hooks_) hook->After(seam, layer, rows);
+  const std::vector<uint8_t>& fate = rows.fate();
+  if (std::all_of(fate.begin(), fate.end(), [](uint8_t f) { return f == Rows::kGoesOn; })) return;
+  const MatrixView<float> x = hidden();
+  const size_t row_bytes = static_cast<size_t>(x.columns) * sizeof(float);
+  const size_t half = static_cast<size_t>(config_.rope_dimensions);  // cos and sin of one row and base
+  const size_t max_rows = scratch_.rope.size() / (2 * std::max<size_t>(half, 1));
+  size_t kept = 0;
+  for (size_t i = 0; i < fate.size(); ++i) {
+    const int64_t batch_row = active_[i];
+    if (fate[i] == Rows::kFinishes) {
+      std::memcpy(scratch_.finished.row(batch_row), x.row(static_cast<int64_t>(i)), row_bytes);
+      finished_[static_cast<size_t>(batch_row)] = 1;
+    }
+    if (fate[i] != Rows::kGoesOn) continue;
+    if (kept != i) {
+      std::memmove(x.row(static_cast<int64_t>(kept)), x.row(static_cast<int64_t>(i)), row_bytes);
+      for (size_t base = 0; base < 2; ++base) {
+        float* angles = scratch_.rope.data() + base * max_rows * half;
+        std::copy_n(angles + i * half, half, angles + kept * half);
+      }
+    }
+    active_[kept++] = batch_row;
+  }
+  active_.resize(kept);
+  ListSequences();
+}
+
+void Forward::CheckFinite(int layer) {
+  const MatrixView<float> x = hidden();
+  std::atomic<int64_t> bad{-1};
+  ForRows(rows(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (!AllFinite(x.row_span(i))) bad = i;
+    }
+  });
+  if (bad < 0) return;
+  Fail(Error{ErrorKind::kFailed,
+             fmt::format("{}: {}: a value that is not finite (NaN or infinity) at position {}", model_.path(),
+                         layer < 0 ? std::string("token_embd") : fmt::format("blk.{}", layer), row(bad).position[0])});
+}
+
+void Forward::FinishAll() {
+  const MatrixView<float> x = hidden();
+  for (int64_t i = 0; i < rows(); ++i) {
+    const int64_t batch_row = active_[static_cast<size_t>(i)];
+    finished_[static_cast<size_t>(batch_row)] = 1;
+    if (!row(i).logits) continue;
+    std::memcpy(scratch_.finished.row(batch_row), x.row(i), static_cast<size_t>(x.columns) * sizeof(float));
+  }
+}
+
+std::vector<int64_t> Forward::RowsForHead() const {
+  std::vector<int64_t> rows;
+  for (size_t i = 0; i < batch_.rows.size(); ++i) {
+    if (batch_.rows[i].logits && finished_[i] != 0) rows.push_back(static_cast<int64_t>(i));
+  }
+  return rows;
+}
+
+MatrixView<float> Forward::Gather(std::span<const int64_t> batch_rows) {
+  const MatrixView<float> y = scratch_.hidden.slice_rows(0, static_cast<int64_t>(batch_rows.size()));
+  for (size_t i = 0; i < batch_rows.size(); ++i) {
+    std::memcpy(y.row(static_cast<int64_t>(i)), scratch_.finished.row(batch_rows[i]),
+                static_cast<size_t>(y.columns) * sizeof(float));
+  }
+  return y;
+}
+
+}  // namespace hone

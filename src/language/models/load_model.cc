@@ -1,0 +1,99 @@
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "language/models/families.h"
+#include "language/models/weight_loader.h"
+
+namespace hone {
+namespace {
+
+constexpr Family kFamilies[] = {
+    {"llama", LoadLlama}, {"qwen2", LoadQwen2}, {"qwen3", LoadQwen3}, {"gemma3", LoadGemma3}, {"phi3", LoadPhi3},
+};
+
+Result<std::string> ReadText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) return BadInput(path, "file", "cannot be read");
+  return text.str();
+}
+
+struct Opened {
+  ModelConfig config;
+  std::unique_ptr<WeightSource> weights;
+  std::shared_ptr<const Tokenizer> tokenizer;
+};
+
+Result<Opened> OpenGguf(const std::string& path) {
+  Opened opened;
+  HONE_TRY(GgufFile file, GgufFile::Open(path));
+  HONE_TRY(opened.config, ReadConfig(file));
+  HONE_TRY(opened.tokenizer, Tokenizer::FromGguf(file));
+  opened.weights = std::make_unique<GgufWeights>(std::move(file));
+  return opened;
+}
+
+Result<Opened> OpenFolder(const std::string& path) {
+  Opened opened;
+  HONE_TRY(const nlohmann::ordered_json json, ReadConfigJson(path));
+  HONE_TRY(opened.config, ReadConfig(json, path + "/config.json"));
+  HONE_TRY(opened.tokenizer, Tokenizer::FromFolder(path));
+  HONE_TRY(SafetensorsFolder folder, SafetensorsFolder::Open(path));
+  opened.weights = std::make_unique<FolderWeights>(std::move(folder), path, opened.config.family, opened.config.tied_embeddings);
+  return opened;
+}
+
+}  // namespace
+
+std::span<const Family> Families() { return kFamilies; }
+
+class ModelBuilder {
+ public:
+  static Result<std::shared_ptr<const Model>> Build(const std::string& path, Opened opened, Engine& engine,
+                                                    const LoadOptions& options) {
+    const ModelConfig& config = opened.config;
+    if (opened.tokenizer->vocabulary_size() > config.vocabulary) {
+      return BadInput(path, "tokenizer", "{} tokens, but the embedding has {} rows", opened.tokenizer->vocabulary_size(),
+                      config.vocabulary);
+    }
+    const std::unique_ptr<ComputeShare> share = engine.pool.MakeShare();
+    WeightLoader loader(*opened.weights, engine.accounts.weights, *share, options.progress);
+    const uint64_t used_before = engine.accounts.weights.used();
+    const auto* family = std::find_if(std::begin(kFamilies), std::end(kFamilies),
+                                      [&](const Family& f) { return f.name == config.family; });
+    HONE_TRY(Linear embedding, loader.Matrix("token_embd", config.vocabulary, config.width));
+    const uint64_t embedding_bytes = engine.accounts.weights.used() - used_before;
+    Linear head = embedding;
+    if (!config.tied_embeddings) {
+      HONE_TRY(head, loader.Matrix("output", config.vocabulary, config.width));
+    }
+    HONE_TRY(auto output_norm, loader.Vector("output_norm.weight", config.width, opened.weights->norm_offset()));
+    HONE_TRY(std::unique_ptr<Model> model, family->load(config, loader));
+    model->embedding_ = std::move(embedding);
+    model->head_ = std::move(head);
+    model->output_norm_ = std::move(output_norm);
+    model->storage_ = loader.TakeStorage();
+    model->weight_bytes_ = engine.accounts.weights.used() - used_before;
+    model->weight_bytes_per_token_ = model->weight_bytes_ - (config.tied_embeddings ? 0 : embedding_bytes);
+    model->path_ = path;
+    model->rope_ = MakeRopeTables(config);
+    model->config_ = std::move(opened.config);
+    model->tokenizer_ = std::move(opened.tokenizer);
+    if (options.chat_template_file.empty()) {
+      model->chat_template_ = std::string(model->tokenizer_->chat_template());
+    } else {
+      HONE_TRY(model->chat_template_, ReadText(options.chat_template_file));
+    }
+    return std::shared_ptr<const Model>(std::move(model));
+  }
+};
+
+Result<std::shared_ptr<const Model>> LoadModel(const std::string& path, Engine& engine, const LoadOptions& options) {
+  const bool folder = std::filesystem::is_directory(path);
+  HONE_TRY(Opened opened, folder ? OpenFolder(path) : OpenGguf(path));
+  return ModelBuilder::Build(path, std::move(opened), engine, options);
+}
+
+}  // namespace hone

@@ -1,0 +1,30 @@
+#include "language/models/model.h"
+
+#include "language/models/forward.h"
+
+namespace hone {
+
+void Model::Embed(Forward& forward) const { forward.LookUp(embedding_, config_.embedding_scale); }
+
+void Model::Head(Forward& forward, MatrixView<const float> hidden, std::span<const TokenId> ids,
+                 MatrixView<float> logits) const {
+  const MatrixView<float> x = forward.Norm(hidden, output_norm_);
+  if (ids.empty()) {
+    forward.Multiply(x, head_, logits);
+  } else {
+    forward.MultiplyRows(x, head_, ids, logits);
+  }
+  if (config_.logit_scale == 1.0f) return;
+  for (int64_t i = 0; i < logits.rows; ++i) Scale(config_.logit_scale, logits.row_span(i));
+}
+
+KvCache Model::MakeCache(std::shared_ptr<PagePool> pool, NumericMode mode) const {
+  std::vector<std::unique_ptr<KvStore>> layers;
+  for (const int window : config_.window) {
+    const TileFormat format = mode == NumericMode::kExact ? TileFormat::kF32 : TileFormat::kF16;
+    layers.push_back(MakePagedStore({config_.kv_heads, config_.head_dim, window}, format));
+  }
+  return KvCache(std::move(pool), std::move(layers));
+}
+
+}  // namespace hone

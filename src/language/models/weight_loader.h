@@ -1,0 +1,45 @@
+// Reads the named weights of one model from a GGUF file or a Hugging Face folder and packs them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/compute_share.h"
+#include "core/base/memory_account.h"
+#include "core/base/progress.h"
+#include "core/base/result.h"
+#include "core/formats/gguf/gguf_file.h"
+#include "core/kernels/matmul.h"
+#include "language/models/model.h"
+#include "language/models/weight_source.h"
+
+namespace hone {
+
+class WeightLoader {
+ public:
+  WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share, bool progress);
+
+  bool Has(std::string_view name) const { return source_.Find(name) != nullptr; }
+  // NAME.weight [rows, columns] and, where the source has it, NAME.bias [rows]. The file's pages are given back as soon as
+  // they are packed.
+  Result<Linear> Matrix(const std::string& name, int64_t rows, int64_t columns);
+  // A vector of `size` float32 values; `offset` is added to each.
+  Result<std::vector<float>> Vector(const std::string& name, int64_t size, float offset = 0.0f);
+  // The same, empty where the source has none.
+  Result<std::vector<float>> OptionalVector(const std::string& name, int64_t size, float offset = 0.0f);
+
+  const WeightSource& source() const { return source_; }
+  std::vector<Buffer> TakeStorage() { return std::move(storage_); }
+
+ private:
+  const WeightSource& source_;
+  MemoryAccount& account_;
+  ComputeShare& share_;
+  std::unique_ptr<Progress> progress_;
+  std::vector<Buffer> storage_;
+};
+
+}  // namespace hone
