@@ -66,7 +66,10 @@ Result<void> ReadScaling(const GgufFile& file, const Reader& reader, ModelConfig
   HONE_TRY(auto kind, file.Text(reader.Key("rope.scaling.type")));
   HONE_TRY(const double old_linear, reader.Real("rope.scale_linear", 0.0));
   if (!kind) {
-    if (old_linear > 0.0 && old_linear != 1.0) scaling = {.kind = RopeScalingKind::kLinear, .factor = old_linear};
+    if (old_linear > 0.0 && old_linear != 1.0) {
+      scaling.kind = RopeScalingKind::kLinear;
+      scaling.factor = old_linear;
+    }
   } else if (*kind == "linear") {
     scaling.kind = RopeScalingKind::kLinear;
   } else if (*kind == "yarn") {

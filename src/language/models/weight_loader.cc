@@ -16,7 +16,7 @@ std::string ShapeText(const std::vector<int64_t>& shape) { return fmt::format("[
 
 WeightLoader::WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share, bool progress)
     : source_(source), account_(account), share_(share) {
-  if (progress) progress_ = std::make_unique<Progress>("loading", source.total_bytes(), ProgressUnit::kBytes);
+  if (progress) progress_ = std::make_unique<Progress>("loading", source.total_bytes(), Progress::Unit::kBytes);
 }
 
 Result<Linear> WeightLoader::Matrix(const std::string& name, int64_t rows, int64_t columns) {
@@ -55,7 +55,8 @@ Result<Linear> WeightLoader::Matrix(const std::string& name, int64_t rows, int64
     const int64_t rows_done = std::min(rows, slice_end * kRowGroup) - slice * kRowGroup;
     tensor->file->Drop(tensor->offset + static_cast<uint64_t>(slice * kRowGroup * row_bytes),
                        static_cast<uint64_t>(rows_done * row_bytes));
-    if (progress_) progress_->Advance(static_cast<uint64_t>(rows_done * row_bytes));
+    bytes_done_ += static_cast<uint64_t>(rows_done * row_bytes);
+    if (progress_) progress_->Update(bytes_done_);
   }
 
   Linear linear;

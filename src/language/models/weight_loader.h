@@ -39,6 +39,7 @@ class WeightLoader {
   MemoryAccount& account_;
   ComputeShare& share_;
   std::unique_ptr<Progress> progress_;
+  uint64_t bytes_done_ = 0;
   std::vector<Buffer> storage_;
 };
 

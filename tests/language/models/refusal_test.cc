@@ -1,0 +1,69 @@
+// What the engine refuses, and that nothing is lost when it does.
+#include <cmath>
+
+#include "model_fixture.h"
+
+namespace hone::testing {
+namespace {
+
+std::string Refusal(TestEngine& engine, const Batch& batch) {
+  const auto status = engine.runner->Run(batch, [](int64_t, std::span<float>) {});
+  return status ? "" : status.error().message;
+}
+
+TEST(Refusal, NamesATokenOutsideTheVocabulary) {
+  TestEngine engine(TinyModel("llama.gguf"));
+  Sequence sequence = engine.MakeSequence({3, 288});
+  Batch batch;
+  AppendRows(sequence, 0, 2, true, false, batch);
+  EXPECT_EQ(Refusal(engine, batch), "batch: token 288, expected 0 to 287");
+}
+
+TEST(Refusal, NamesTheLayerOfANaNAndLeavesTheCacheAsItWas) {
+  TestEngine engine(TinyModel("llama.gguf"));
+  Sequence sequence = engine.MakeSequence({3, 4, 5});
+  Batch good;
+  AppendRows(sequence, 0, 2, true, false, good);
+  engine.Run(good);
+  Batch bad;
+  AppendRows(sequence, 2, 3, true, false, bad);
+  std::vector<float> embedding(static_cast<size_t>(engine.model->config().width), 1.0f);
+  embedding[7] = NAN;
+  bad.rows[0].embedding = embedding.data();
+  EXPECT_NE(Refusal(engine, bad).find("token_embd: a value that is not finite"), std::string::npos);
+  EXPECT_EQ(sequence.cache.entries(), 2);
+  Batch again;
+  AppendRows(sequence, 2, 3, true, false, again);
+  EXPECT_EQ(engine.Run(again)[0], engine.AllLogits({3, 4, 5})[2]);
+}
+
+TEST(Refusal, LowMemoryLimitsAreCleanErrors) {
+  Engine engine(1);
+  PagePool::Create(engine.accounts.kv);
+  MemoryAccount small("KV cache", 4096);
+  TestEngine loaded(TinyModel("llama.gguf"));
+  Sequence sequence{loaded.model->MakeCache(PagePool::Create(loaded.engine.accounts.kv, 4096), NumericMode::kExact), {1, 2, 3}, 3, 0, 0};
+  Batch batch;
+  AppendRows(sequence, 0, 3, true, false, batch);
+  EXPECT_NE(Refusal(loaded, batch).find("4096"), std::string::npos);
+  EXPECT_EQ(sequence.cache.entries(), 0);
+}
+
+TEST(Refusal, BatchBeyondTheRunnersRowsIsRefused) {
+  TestEngine engine(TinyModel("llama.gguf"), NumericMode::kFast, 2, 8);
+  Sequence sequence = engine.MakeSequence(SomeTokens(9, 288));
+  Batch batch;
+  AppendRows(sequence, 0, 9, true, false, batch);
+  EXPECT_EQ(Refusal(engine, batch), "batch: 9 rows, expected at most 8");
+}
+
+TEST(Refusal, MissingFileIsNamed) {
+  Engine engine(1);
+  const auto model = LoadModel("no-such-file.gguf", engine);
+  ASSERT_FALSE(model);
+  EXPECT_EQ(model.error().kind, ErrorKind::kBadInput);
+  EXPECT_NE(model.error().message.find("no-such-file.gguf"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hone::testing
