@@ -1,6 +1,8 @@
 #include "language/models/forward.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <cstring>
 
 namespace hone {
@@ -231,6 +233,41 @@ MatrixView<float> Forward::Project(MatrixView<const float> x, const Linear& line
   const MatrixView<float> y = scratch_.projected.slice_rows(0, x.rows);
   Multiply(x, linear, y);
   return y;
+}
+
+void Forward::FillRope() {
+  const auto pairs = static_cast<size_t>(config_.rope_dimensions / 2);
+  const RopeFrequencies* kinds[] = {&model_.rope().global, &model_.rope().local};
+  float* angles = scratch_.rope.data();
+  for (const RopeFrequencies* kind : kinds) {
+    ForRows(rows(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        float* cos = angles + static_cast<size_t>(i) * 2 * pairs;
+        for (size_t k = 0; k < pairs; ++k) {
+          const double a = row(i).position[0] * kind->f[k];
+          cos[k] = static_cast<float>(std::cos(a) * kind->magnitude);
+          cos[pairs + k] = static_cast<float>(std::sin(a) * kind->magnitude);
+        }
+      }
+    });
+    angles += scratch_.rope.size() / 2;
+  }
+}
+
+void Forward::Rotate(RopeKind kind, const QueryKeyValue& qkv) {
+  const auto pairs = static_cast<size_t>(config_.rope_dimensions / 2);
+  const RopePairs layout = config_.rope_neighbours ? RopePairs::kNeighbours : RopePairs::kHalves;
+  const float* angles = scratch_.rope.data() + (kind == RopeKind::kLocal ? scratch_.rope.size() / 2 : 0);
+  ForRows(rows(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float* cos = angles + static_cast<size_t>(i) * 2 * pairs;
+      for (const MatrixView<float>& x : {qkv.query, qkv.key}) {
+        for (int64_t at = 0; at < x.columns; at += config_.head_dim) {
+          Rope(layout, {cos, pairs}, {cos + pairs, pairs}, {x.row(i) + at, static_cast<size_t>(config_.head_dim)});
+        }
+      }
+    }
+  });
 }
 
 MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv) {

@@ -23,6 +23,7 @@ class Forward;
 struct RopeTables {
   RopeFrequencies global, local, extended;
 };
+RopeTables MakeRopeTables(const ModelConfig& config);
 
 // A named projection: y = x W^T + bias.
 struct Linear {

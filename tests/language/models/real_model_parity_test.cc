@@ -3,6 +3,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/kernels/elementwise.h"
 #include "model_fixture.h"
 
 namespace hone::testing {
