@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
 
 namespace hone {
@@ -237,20 +236,21 @@ MatrixView<float> Forward::Project(MatrixView<const float> x, const Linear& line
 
 void Forward::FillRope() {
   const auto pairs = static_cast<size_t>(config_.rope_dimensions / 2);
-  const RopeFrequencies* kinds[] = {&model_.rope().global, &model_.rope().local};
-  float* angles = scratch_.rope.data();
-  for (const RopeFrequencies* kind : kinds) {
-    ForRows(rows(), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        float* cos = angles + static_cast<size_t>(i) * 2 * pairs;
-        for (size_t k = 0; k < pairs; ++k) {
-          const double a = row(i).position[0] * kind->f[k];
-          cos[k] = static_cast<float>(std::cos(a) * kind->magnitude);
-          cos[pairs + k] = static_cast<float>(std::sin(a) * kind->magnitude);
-        }
+  float* global = scratch_.rope.data();
+  float* local = global + scratch_.rope.size() / 2;
+  const auto fill = [&](const RopeFrequencies& frequencies, int64_t i, float* angles) {
+    float* cos = angles + static_cast<size_t>(i) * 2 * pairs;
+    frequencies.Fill(row(i).position, {cos, pairs}, {cos + pairs, pairs});
+  };
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    const RopeFrequencies& frequencies = model_.rope().global[batch_.sequences[s].long_rope ? 1 : 0];
+    const int64_t first = sequences_[s].first;
+    ForRows(static_cast<int64_t>(sequences_[s].rows.size()), [&](int64_t begin, int64_t end) {
+      for (int64_t i = first + begin; i < first + end; ++i) {
+        fill(frequencies, i, global);
+        fill(model_.rope().local, i, local);
       }
     });
-    angles += scratch_.rope.size() / 2;
   }
 }
 

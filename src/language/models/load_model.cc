@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/formats/safetensors/json_file.h"
 #include "language/models/families.h"
 #include "language/models/weight_loader.h"
 
@@ -37,7 +38,7 @@ Result<Opened> OpenGguf(const std::string& path) {
 
 Result<Opened> OpenFolder(const std::string& path) {
   Opened opened;
-  HONE_TRY(const nlohmann::ordered_json json, ReadConfigJson(path));
+  HONE_TRY(const nlohmann::ordered_json json, ReadJsonObject(path + "/config.json"));
   HONE_TRY(opened.config, ReadConfig(json, path + "/config.json"));
   HONE_TRY(opened.tokenizer, Tokenizer::FromFolder(path));
   HONE_TRY(SafetensorsFolder folder, SafetensorsFolder::Open(path));
@@ -58,6 +59,7 @@ class ModelBuilder {
       return BadInput(path, "tokenizer", "{} tokens, but the embedding has {} rows", opened.tokenizer->vocabulary_size(),
                       config.vocabulary);
     }
+    HONE_TRY(RopeTables rope, MakeRopeTables(config, path));
     const std::unique_ptr<ComputeShare> share = engine.pool.MakeShare();
     WeightLoader loader(*opened.weights, engine.accounts.weights, *share, options.progress);
     const uint64_t used_before = engine.accounts.weights.used();
@@ -78,7 +80,7 @@ class ModelBuilder {
     model->weight_bytes_ = engine.accounts.weights.used() - used_before;
     model->weight_bytes_per_token_ = model->weight_bytes_ - (config.tied_embeddings ? 0 : embedding_bytes);
     model->path_ = path;
-    model->rope_ = MakeRopeTables(config);
+    model->rope_ = std::move(rope);
     model->config_ = std::move(opened.config);
     model->tokenizer_ = std::move(opened.tokenizer);
     if (options.chat_template_file.empty()) {

@@ -4,6 +4,16 @@
 
 namespace hone {
 
+Result<RopeTables> MakeRopeTables(const ModelConfig& config, const std::string& path) {
+  RopeTables tables;
+  const RopeConfig global{config.rope_dimensions, config.rope_base, config.rope_scaling};
+  for (const LongRopeSet set : {LongRopeSet::kShort, LongRopeSet::kLong}) {
+    HONE_TRY(tables.global[static_cast<size_t>(set)], MakeRopeFrequencies(path, global, set));
+  }
+  HONE_TRY(tables.local, MakeRopeFrequencies(path, {config.rope_dimensions, config.local_rope_base}));
+  return tables;
+}
+
 void Model::Embed(Forward& forward) const { forward.LookUp(embedding_, config_.embedding_scale); }
 
 void Model::Head(Forward& forward, MatrixView<const float> hidden, std::span<const TokenId> ids,

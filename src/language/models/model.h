@@ -1,6 +1,7 @@
 // Model: immutable weights, shared between threads. A family is one file; its forward pass is driven piece by piece.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,12 +19,13 @@ namespace hone {
 
 class Forward;
 
-// The rotations of a model: frequencies of full-attention layers, of sliding-window layers, and those of full-attention
-// layers once a LongRoPE sequence has passed the original context.
+// The rotations of a model: of full-attention layers, by LongRopeSet (the same where there is but one), and of
+// sliding-window layers.
 struct RopeTables {
-  RopeFrequencies global, local, extended;
+  std::array<RopeFrequencies, 2> global;
+  RopeFrequencies local;
 };
-RopeTables MakeRopeTables(const ModelConfig& config);
+Result<RopeTables> MakeRopeTables(const ModelConfig& config, const std::string& path);
 
 // A named projection: y = x W^T + bias.
 struct Linear {

@@ -164,7 +164,7 @@ def main():
                     parameter.add_(torch.randn_like(parameter) * 0.2)
                 else:
                     parameter.normal_(0.0, 1.0 / parameter.shape[-1] ** 0.5)
-        model = model.to(torch.bfloat16).float()
+                parameter.copy_(parameter.to(torch.bfloat16).float())  # the rotation's frequencies stay float32
         folder = os.path.join(out, name)
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)

@@ -40,7 +40,7 @@ TEST_P(BatchInvariance, NeighboursLeaveEveryBit) {
   std::vector<std::vector<std::vector<float>>> alone;
   std::vector<std::vector<TokenId>> prompts;
   for (uint32_t s = 0; s < 16; ++s) {
-    prompts.push_back(SomeTokens(3 + 5 * s, kVocabulary, s + 1));
+    prompts.push_back(SomeTokens(3 + 3 * s, kVocabulary, s + 1));
     alone.push_back(engine.AllLogits(prompts.back()));
   }
   for (const size_t size : {size_t{2}, size_t{5}, size_t{16}}) {
@@ -69,7 +69,7 @@ TEST_P(BatchInvariance, SharedPrefixAndRepeatedTailLeaveEveryBit) {
   engine.Run(prefix);
   auto fork = sequence.cache.Fork();
   ASSERT_TRUE(fork) << fork.error().message;
-  Sequence forked{std::move(*fork), tokens, 90, 70, 0};
+  Sequence forked{std::move(*fork), tokens, 90, 70, 0, false};
   for (Sequence* s : {&sequence, &forked}) {
     Batch tail;
     AppendRows(*s, 70, 90, true, false, tail);

@@ -49,7 +49,7 @@ struct TestEngine {
 
   Sequence MakeSequence(std::vector<TokenId> tokens) {
     const auto prompt = static_cast<int64_t>(tokens.size());
-    return Sequence{model->MakeCache(pool, mode), std::move(tokens), prompt, 0, 0};
+    return Sequence{model->MakeCache(pool, mode), std::move(tokens), prompt, 0, 0, false};
   }
 
   // Logits of every row of `batch` that wants them, in row order.
@@ -64,6 +64,8 @@ struct TestEngine {
   // Logits at every position of `tokens`, fed in chunks of `chunk`.
   std::vector<std::vector<float>> AllLogits(const std::vector<TokenId>& tokens, int64_t chunk = 512) {
     Sequence sequence = MakeSequence(tokens);
+    const RopeScaling& scaling = model->config().rope_scaling;
+    sequence.long_rope = scaling.kind == RopeScalingKind::kLongRope && sequence.prompt_tokens > scaling.original_context;
     std::vector<std::vector<float>> logits;
     for (int64_t begin = 0; begin < sequence.prompt_tokens; begin += chunk) {
       Batch batch;

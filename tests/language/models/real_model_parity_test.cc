@@ -74,7 +74,7 @@ TEST_P(RealModelParity, TokenizerGivesTheReferenceIds) {
   TestEngine engine(path_, NumericMode::kFast);
   ASSERT_NE(engine.runner, nullptr);
   for (const auto& entry : golden_["entries"]) {
-    auto tokens = engine.model->tokenizer().EncodeText(entry["text"].get<std::string>()).tokens;
+    auto tokens = engine.model->tokenizer().Encode(entry["text"].get<std::string>(), {}).tokens;
     if (engine.model->tokenizer().special().add_bos) tokens.insert(tokens.begin(), engine.model->tokenizer().special().bos);
     EXPECT_EQ(tokens, entry["tokens"].get<std::vector<TokenId>>()) << entry["text"];
   }

@@ -42,7 +42,7 @@ TEST(Refusal, LowMemoryLimitsAreCleanErrors) {
   PagePool::Create(engine.accounts.kv);
   MemoryAccount small("KV cache", 4096);
   TestEngine loaded(TinyModel("llama.gguf"));
-  Sequence sequence{loaded.model->MakeCache(PagePool::Create(loaded.engine.accounts.kv, 4096), NumericMode::kExact), {1, 2, 3}, 3, 0, 0};
+  Sequence sequence{loaded.model->MakeCache(PagePool::Create(loaded.engine.accounts.kv, 4096), NumericMode::kExact), {1, 2, 3}, 3, 0, 0, false};
   Batch batch;
   AppendRows(sequence, 0, 3, true, false, batch);
   EXPECT_NE(Refusal(loaded, batch).find("4096"), std::string::npos);
