@@ -23,6 +23,7 @@ struct BoundMethod : CallableObject {
 };
 
 Value DictGet(Evaluator&, Self self, Arguments& arguments) {
+  if (!arguments.named.empty()) Fail("dict.get() takes no keyword arguments");
   auto [key, otherwise] = Bind<2>("get", arguments, {"key", "default"}, 1);
   if (const Value* value = self.As<DictObject>().Find(key)) return *value;
   return otherwise.Is(Kind::kMissing) ? Value::None() : otherwise;

@@ -133,19 +133,22 @@ void Evaluator::BindParameters(const Statement& macro, std::string_view name, Ar
     }
     scope_->Set(parameters[i], std::move(value));
   }
-  if (macro.uses_caller && std::find(parameters.begin(), parameters.end(), kCallerName) == parameters.end()) {
+  const auto is_parameter = [&](int id) {
+    return std::find(parameters.begin(), parameters.end(), id) != parameters.end();
+  };
+  if (macro.uses_caller && !is_parameter(kCallerName)) {
     Value caller = take_named("caller");
     scope_->Set(kCallerName,
                 caller.Is(Kind::kMissing) ? Value::Undefined("No caller defined") : std::move(caller));
   }
-  if (macro.uses_kwargs) {
+  if (macro.uses_kwargs && !is_parameter(kKwargsName)) {
     auto dict = std::make_shared<DictObject>();
     for (auto& [key, value] : named) dict->Set(Value::String(key, false), std::move(value));
     scope_->Set(kKwargsName, Value::Of(Kind::kDict, std::move(dict)));
   } else if (!named.empty()) {
     Fail("macro '{}' takes no keyword argument '{}'", name, named.front().first);
   }
-  if (macro.uses_varargs) {
+  if (macro.uses_varargs && !is_parameter(kVarargsName)) {
     Values rest;
     for (size_t i = parameters.size(); i < arguments.positional.size(); ++i)
       rest.push_back(arguments.positional[i]);

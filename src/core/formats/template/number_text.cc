@@ -19,6 +19,22 @@ std::string_view WithoutSpace(std::string_view text) {
   return text;
 }
 
+// Decimal digits of any script as 0 to 9.
+std::string WithPlainDigits(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const CodePoint point = DecodeAt(text, at);
+    const int digit = point.valid && point.size > 1 ? DecimalValue(point.value) : -1;
+    if (digit >= 0) {
+      out += static_cast<char>('0' + digit);
+    } else {
+      out.append(text.substr(at, point.size));
+    }
+    at += point.size;
+  }
+  return out;
+}
+
 // Takes a sign off; true for '-'.
 bool TakeSign(std::string_view& text) {
   if (text.empty() || (text[0] != '-' && text[0] != '+')) return false;
@@ -47,7 +63,8 @@ std::optional<std::string> WithoutUnderscores(std::string_view text) {
 
 std::optional<int64_t> ParseInteger(std::string_view text, int base) {
   if (base != 0 && (base < 2 || base > 36)) Fail("int() base must be >= 2 and <= 36, or 0");
-  text = WithoutSpace(text);
+  const std::string plain = WithPlainDigits(WithoutSpace(text));
+  text = plain;
   const bool negative = TakeSign(text);
   if (text.size() > 2 && text[0] == '0') {
     const char prefix = static_cast<char>(text[1] | 0x20);
@@ -71,7 +88,8 @@ std::optional<int64_t> ParseInteger(std::string_view text, int base) {
 }
 
 std::optional<double> ParseFloat(std::string_view text) {
-  text = WithoutSpace(text);
+  const std::string plain = WithPlainDigits(WithoutSpace(text));
+  text = plain;
   const bool negative = TakeSign(text);
   const auto digits = WithoutUnderscores(text);
   if (!digits || digits->empty() || (*digits)[0] == '-') return std::nullopt;

@@ -51,6 +51,7 @@ class Parser {
   std::unique_ptr<Statement> ParseWith();
   std::unique_ptr<Statement> ParseAutoescape();
   std::unique_ptr<Statement> ParsePrint();
+  std::unique_ptr<Statement> ParseBlock();
   std::unique_ptr<Statement> ParseScope(std::string_view end);
   std::unique_ptr<Statement> Make(StatementKind kind);
   Signature ParseSignature();

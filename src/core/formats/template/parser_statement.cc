@@ -122,13 +122,14 @@ std::unique_ptr<Statement> Parser::ParseStatement() {
   if (tag == "print") return ParsePrint();
   if (tag == "autoescape") return ParseAutoescape();
   if (tag == "generation") return ParseScope("endgeneration");
+  if (tag == "block") return ParseBlock();
   if (tag == "break" || tag == "continue") {
     if (loops_ == 0) FailAt(line, "'{}' outside a loop", tag);
     auto statement = Make(tag == "break" ? StatementKind::kBreak : StatementKind::kContinue);
     Advance();
     return statement;
   }
-  if (tag == "include" || tag == "import" || tag == "from" || tag == "extends" || tag == "block") {
+  if (tag == "include" || tag == "import" || tag == "from" || tag == "extends") {
     FailAt(line, "'{}' is not supported: a chat template stands alone", tag);
   }
   FailAt(line, "unknown tag '{}'", tag);
@@ -319,6 +320,15 @@ std::unique_ptr<Statement> Parser::ParseScope(std::string_view end) {
   in_branch_ = outer_branch;
   Advance();
   return scope;
+}
+
+// A template that no other extends renders its blocks in place.
+std::unique_ptr<Statement> Parser::ParseBlock() {
+  if (loops_ > 0) FailAt(Current().line, "'block' in a loop is not supported");
+  Advance();
+  auto block = ParseScope("endblock");
+  if (Current().kind == TokenKind::kName) Advance();
+  return block;
 }
 
 std::unique_ptr<Statement> Parser::ParseAutoescape() {

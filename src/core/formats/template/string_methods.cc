@@ -277,6 +277,16 @@ Value FormatMethod(Evaluator& evaluator, Self self, Arguments& arguments) {
   return FormatBraces(evaluator, self.text(), arguments);
 }
 
+Value FormatMap(Evaluator& evaluator, Self self, Arguments& arguments) {
+  const auto [mapping] = Bind<1>("format_map", arguments, {"mapping"}, 1);
+  if (!mapping.Is(Kind::kDict)) Fail("format_map() argument must be a mapping, not {}", TypeName(mapping));
+  Arguments named;
+  for (const auto& [key, value] : mapping.template As<DictObject>().entries) {
+    if (key.Is(Kind::kString)) named.named.emplace_back(key.bytes(), value);
+  }
+  return FormatBraces(evaluator, self.text(), named);
+}
+
 constexpr MethodEntry kMethods[] = {
     {"capitalize", Case<CaseChange::kCapitalize>},
     {"casefold", Case<CaseChange::kLower>},
@@ -286,6 +296,7 @@ constexpr MethodEntry kMethods[] = {
     {"expandtabs", ExpandTabs},
     {"find", Find<false, false>},
     {"format", FormatMethod},
+    {"format_map", FormatMap},
     {"index", Find<false, true>},
     {"join", JoinMethod},
     {"ljust", Justify<Side::kRight>},

@@ -153,6 +153,14 @@ Value GetSlice(Evaluator& evaluator, const Value& value, const Value& start, con
     }
     return Value::String(out.Take());
   }
+  if (value.Is(Kind::kRange)) {
+    const auto& all = value.As<RangeObject>();
+    auto part = std::make_shared<RangeObject>();
+    part->start = all.start + range.start * all.step;
+    part->step = all.step * range.step;
+    part->stop = part->start + range.count * part->step;
+    return Value::Of(Kind::kRange, std::move(part));
+  }
   const Values all = ToList(evaluator, value);
   Values items;
   items.reserve(static_cast<size_t>(range.count));

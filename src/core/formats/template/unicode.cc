@@ -53,6 +53,8 @@ bool IsAlpha(char32_t c) {
   return (mask & U_GC_L_MASK) != 0;
 }
 
+int DecimalValue(char32_t c) { return u_charDigitValue(static_cast<UChar32>(c)); }
+
 bool IsDecimal(char32_t c) { return u_charType(static_cast<UChar32>(c)) == U_DECIMAL_DIGIT_NUMBER; }
 
 bool IsDigit(char32_t c) {

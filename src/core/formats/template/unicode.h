@@ -18,11 +18,12 @@ CodePoint DecodeAt(std::string_view bytes, size_t at);
 int64_t CountCodePoints(std::string_view bytes);
 void AppendUtf8(std::string& bytes, char32_t value);
 
-bool IsSpace(char32_t c);    // str.isspace
-bool IsAlpha(char32_t c);    // str.isalpha
-bool IsDecimal(char32_t c);  // str.isdecimal
-bool IsDigit(char32_t c);    // str.isdigit
-bool IsNumeric(char32_t c);  // str.isnumeric
+bool IsSpace(char32_t c);      // str.isspace
+bool IsAlpha(char32_t c);      // str.isalpha
+int DecimalValue(char32_t c);  // 0 to 9 of a decimal digit of any script, or -1
+bool IsDecimal(char32_t c);    // str.isdecimal
+bool IsDigit(char32_t c);      // str.isdigit
+bool IsNumeric(char32_t c);    // str.isnumeric
 bool IsUpper(char32_t c);
 bool IsLower(char32_t c);
 bool IsTitle(char32_t c);

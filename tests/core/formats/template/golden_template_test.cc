@@ -1,6 +1,7 @@
 // Real chat templates against the renderings that jinja2 gave, byte for byte.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "core/formats/template/rendering.h"
@@ -43,6 +44,15 @@ TEST(ChatTemplate, RendersEveryGoldenTemplateAsJinja2Does) {
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no ../shared";
   const Json conversations = Json::parse(ReadFile(folder / "conversations.json"));
   EXPECT_GE(CompareFolder(folder, folder, conversations), 35 * 16);
+}
+
+// HONE_TEMPLATE_FOLDER holds other templates with their renderings and conversations.json, made as the golden
+// ones were.
+TEST(ChatTemplate, RendersTheTemplatesOfAnotherFolder) {
+  const char* const name = std::getenv("HONE_TEMPLATE_FOLDER");
+  if (!name) GTEST_SKIP() << "no HONE_TEMPLATE_FOLDER";
+  const std::filesystem::path folder = name;
+  EXPECT_GE(CompareFolder(folder, folder, Json::parse(ReadFile(folder / "conversations.json"))), 1);
 }
 
 }  // namespace
