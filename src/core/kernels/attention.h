@@ -75,6 +75,10 @@ void Attention(ComputeShare& share, const AttentionShape& shape, std::span<const
 
 // Writes one entry into its tile: `entry` in [0, 32); key and value are [head_dim] float32, rounded to nearest even for kF16.
 void WriteEntry(TileFormat format, int64_t head_dim, int entry, const float* key, const float* value, std::byte* tile);
+// Writes rows of keys and values, [rows, head_dim] each, as entries from `first_entry` on, all in one tile: the same bits as
+// WriteEntry row by row.
+void WriteEntries(TileFormat format, int first_entry, MatrixView<const float> keys, MatrixView<const float> values,
+                  std::byte* tile);
 void ReadEntry(TileFormat format, int64_t head_dim, int entry, const std::byte* tile, float* key, float* value);
 
 }  // namespace hone

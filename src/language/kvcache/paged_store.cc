@@ -179,14 +179,23 @@ void PagedStore::TrimTail() {
   }
 }
 
-void PagedStore::WriteHead(int kv_head, const KvRows& rows) {
-  const int64_t first = entries_ - rows.key.rows;
+// Entries from `first` on of one KV head, tile by tile.
+void PagedStore::WriteSpan(int kv_head, int64_t first, MatrixView<const float> keys,
+                           MatrixView<const float> values) {
   const int64_t column = int64_t{kv_head} * shape_.head_dim;
-  for (int64_t i = 0; i < rows.key.rows; ++i) {
-    const int64_t entry = first + i;
-    WriteEntry(format_, shape_.head_dim, static_cast<int>(entry % kTileEntries), rows.key.row(i) + column,
-               rows.value.row(i) + column, tiles_[kv_head][entry / kTileEntries]);
+  keys = keys.slice_columns(column, shape_.head_dim);
+  values = values.slice_columns(column, shape_.head_dim);
+  for (int64_t row = 0; row < keys.rows;) {
+    const int64_t entry = first + row;
+    const int64_t count = std::min(keys.rows - row, kTileEntries - entry % kTileEntries);
+    WriteEntries(format_, static_cast<int>(entry % kTileEntries), keys.slice_rows(row, count),
+                 values.slice_rows(row, count), tiles_[kv_head][entry / kTileEntries]);
+    row += count;
   }
+}
+
+void PagedStore::WriteHead(int kv_head, const KvRows& rows) {
+  WriteSpan(kv_head, entries_ - rows.key.rows, rows.key, rows.value);
 }
 
 Result<void> PagedStore::CheckTruncate(int64_t entries) const {
@@ -304,14 +313,7 @@ Result<void> PagedStore::Replace(int64_t begin, int64_t end, MatrixView<const fl
     CopyGroup(groups_[&touched - groups_.data()], pages.first(shape_.kv_heads));
     pages = pages.subspan(shape_.kv_heads);
   }
-  for (int64_t entry = begin; entry < end; ++entry) {
-    for (int head = 0; head < shape_.kv_heads; ++head) {
-      const int64_t column = int64_t{head} * shape_.head_dim;
-      WriteEntry(format_, shape_.head_dim, static_cast<int>(entry % kTileEntries),
-                 keys.row(entry - begin) + column, values.row(entry - begin) + column,
-                 tiles_[head][entry / kTileEntries]);
-    }
-  }
+  for (int head = 0; head < shape_.kv_heads; ++head) WriteSpan(head, begin, keys, values);
   return {};
 }
 

@@ -85,6 +85,7 @@ class PagedStore : public KvStore {
   void DropPassed(int64_t lowest_position, int64_t rows);
   void ReleaseTiles(int64_t begin, int64_t end);
   void TrimTail();
+  void WriteSpan(int kv_head, int64_t first, MatrixView<const float> keys, MatrixView<const float> values);
   void CopyGroup(Group& group, std::span<PageRef> pages);
   void ShowTiles();
   Result<void> CheckThere(int64_t begin, int64_t end) const;
