@@ -40,7 +40,7 @@ Result<Opened> OpenFolder(const std::string& path) {
   Opened opened;
   HONE_TRY(const nlohmann::ordered_json json, ReadJsonObject(path + "/config.json"));
   HONE_TRY(opened.config, ReadConfig(json, path + "/config.json"));
-  return BadInput(path, "tokenizer.json", "vocabularies of folders are not read yet, expected a GGUF file");
+  HONE_TRY(opened.tokenizer, Tokenizer::FromFolder(path));
   HONE_TRY(SafetensorsFolder folder, SafetensorsFolder::Open(path));
   opened.weights = std::make_unique<FolderWeights>(std::move(folder), path, opened.config.family, opened.config.tied_embeddings);
   return opened;
