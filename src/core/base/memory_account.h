@@ -65,9 +65,9 @@ class Buffer {
 
 // The three accounts of an engine.
 struct MemoryAccounts {
-  MemoryAccount weights{"weights"};
-  MemoryAccount kv{"KV cache"};
-  MemoryAccount scratch{"scratch"};
+  MemoryAccount weights;
+  MemoryAccount kv;
+  MemoryAccount scratch;
 };
 
 }  // namespace hone

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -44,6 +45,28 @@ Result<Opened> OpenFolder(const std::string& path) {
   HONE_TRY(SafetensorsFolder folder, SafetensorsFolder::Open(path));
   opened.weights = std::make_unique<FolderWeights>(std::move(folder), path, opened.config.family, opened.config.tied_embeddings);
   return opened;
+}
+
+// Stretches the rotation where a context beyond the model's own is asked for, or another scaling than the file's.
+Result<void> StretchContext(const std::string& path, const LoadOptions& options, ModelConfig& config) {
+  if (options.context < 0) return WrongUsage("context: {}, expected 0 (the model's own) or more", options.context);
+  RopeScaling& scaling = config.rope_scaling;
+  const bool beyond = options.context > config.context;
+  if (!beyond && options.rope_scaling.empty()) return {};
+  if (scaling.kind == RopeScalingKind::kLongRope || scaling.kind == RopeScalingKind::kLlama3) {
+    return WrongUsage("{}: context: {} asked for, but its rotation is made for {} tokens and cannot be stretched", path,
+                      options.context, config.context);
+  }
+  const std::string kind = options.rope_scaling.empty() ? "yarn" : options.rope_scaling;
+  if (kind != "yarn" && kind != "linear") return WrongUsage("rope scaling: \"{}\", expected linear or yarn", kind);
+  const int64_t original = scaling.original_context > 0 ? scaling.original_context : config.context;
+  const int64_t context = std::max(options.context, config.context);
+  scaling = RopeScaling{};
+  scaling.kind = kind == "yarn" ? RopeScalingKind::kYarn : RopeScalingKind::kLinear;
+  scaling.factor = static_cast<double>(context) / static_cast<double>(original);
+  scaling.original_context = original;
+  config.context = context;
+  return {};
 }
 
 }  // namespace
@@ -95,6 +118,7 @@ class ModelBuilder {
 Result<std::shared_ptr<const Model>> LoadModel(const std::string& path, Engine& engine, const LoadOptions& options) {
   const bool folder = std::filesystem::is_directory(path);
   HONE_TRY(Opened opened, folder ? OpenFolder(path) : OpenGguf(path));
+  HONE_CHECK_OK(StretchContext(path, options, opened.config));
   return ModelBuilder::Build(path, std::move(opened), engine, options);
 }
 

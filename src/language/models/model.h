@@ -34,16 +34,29 @@ struct Linear {
   std::vector<float> bias;  // empty: none
 };
 
-// Engine-wide state that models and runners draw from: memory accounts and threads.
+struct MemoryLimits {
+  uint64_t weights = MemoryAccount::kUnlimited;
+  uint64_t kv = MemoryAccount::kUnlimited;
+  uint64_t scratch = MemoryAccount::kUnlimited;
+};
+
+// What models and runners draw from: memory accounts and threads.
 struct Engine {
-  explicit Engine(int threads = DefaultThreads()) : pool(threads) {}
+  explicit Engine(int threads = DefaultThreads(), const MemoryLimits& limits = {})
+      : accounts{MemoryAccount("weights", limits.weights), MemoryAccount("KV cache", limits.kv),
+                 MemoryAccount("scratch", limits.scratch)},
+        pool(threads) {}
   MemoryAccounts accounts;
   ComputePool pool;
 };
 
 struct LoadOptions {
-  std::string chat_template_file;               // takes the place of the model's own
-  bool progress = false;                        // a progress bar on standard error
+  std::string chat_template_file;  // takes the place of the model's own
+  bool progress = false;           // a progress bar on standard error
+  // Tokens that a sequence may hold; 0: the model's own limit. Beyond that limit the rotation is stretched by YaRN
+  // with factor context / limit (or by rope_scaling), which costs quality: it is done only where it is asked for.
+  int64_t context = 0;
+  std::string rope_scaling;  // "linear" or "yarn" in the place of what the file says; empty: the file's
 };
 
 class Model {

@@ -37,16 +37,43 @@ TEST(Refusal, NamesTheLayerOfANaNAndLeavesTheCacheAsItWas) {
   EXPECT_EQ(engine.Run(again)[0], engine.AllLogits({3, 4, 5})[2]);
 }
 
-TEST(Refusal, LowMemoryLimitsAreCleanErrors) {
-  Engine engine(1);
-  PagePool::Create(engine.accounts.kv);
-  MemoryAccount small("KV cache", 4096);
-  TestEngine loaded(TinyModel("llama.gguf"));
-  Sequence sequence{loaded.model->MakeCache(PagePool::Create(loaded.engine.accounts.kv, 4096), NumericMode::kExact), {1, 2, 3}, 3, 0, 0, false};
+TEST(Refusal, LowLimitOfAnyAccountIsACleanError) {
+  Engine no_weights(1, {.weights = 1000});
+  const auto model = LoadModel(TinyModel("llama.gguf"), no_weights);
+  ASSERT_FALSE(model);
+  EXPECT_NE(model.error().message.find("memory: weights: "), std::string::npos) << model.error().message;
+  EXPECT_EQ(no_weights.accounts.weights.used(), 0u);
+
+  Engine no_scratch(1, {.scratch = 1000});
+  const auto loaded = LoadModel(TinyModel("llama.gguf"), no_scratch);
+  ASSERT_TRUE(loaded);
+  const auto runner = Runner::Create(*loaded, no_scratch, {});
+  ASSERT_FALSE(runner);
+  EXPECT_NE(runner.error().message.find("memory: scratch: "), std::string::npos) << runner.error().message;
+
+  TestEngine engine(TinyModel("llama.gguf"));
+  Sequence sequence{engine.model->MakeCache(PagePool::Create(engine.engine.accounts.kv, 4096), NumericMode::kExact),
+                    {1, 2, 3}, 3, 0, 0, false};
   Batch batch;
   AppendRows(sequence, 0, 3, true, false, batch);
-  EXPECT_NE(Refusal(loaded, batch).find("4096"), std::string::npos);
+  EXPECT_NE(Refusal(engine, batch).find("4096"), std::string::npos);
   EXPECT_EQ(sequence.cache.entries(), 0);
+}
+
+TEST(Refusal, ContextBeyondTheModelsIsStretchedOnlyWhenAskedFor) {
+  Engine engine(1);
+  const auto plain = LoadModel(TinyModel("llama.gguf"), engine);
+  const auto stretched = LoadModel(TinyModel("llama.gguf"), engine, {.context = 1024});
+  const auto linear = LoadModel(TinyModel("llama.gguf"), engine, {.context = 512, .rope_scaling = "linear"});
+  ASSERT_TRUE(plain && stretched && linear);
+  EXPECT_EQ((*plain)->config().context, 256);
+  EXPECT_EQ((*stretched)->config().context, 1024);
+  EXPECT_EQ((*stretched)->config().rope_scaling.kind, RopeScalingKind::kYarn);
+  EXPECT_DOUBLE_EQ((*stretched)->config().rope_scaling.factor, 4.0);
+  EXPECT_EQ((*linear)->config().rope_scaling.kind, RopeScalingKind::kLinear);
+  const auto refused = LoadModel(TinyModel("phi3-long.gguf"), engine, {.context = 1024});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kUsage);
 }
 
 TEST(Refusal, BatchBeyondTheRunnersRowsIsRefused) {
