@@ -133,6 +133,11 @@ Result<std::optional<GgufStrings>> GgufFile::Strings(std::string_view key) const
 Result<std::optional<std::vector<std::string_view>>> GgufFile::Texts(std::string_view key) const {
   HONE_TRY(const auto strings, Strings(key));
   if (!strings) return std::nullopt;
+  const uint64_t most = MostElements(*this, sizeof(std::string_view));
+  if (strings->size() > most) {
+    return BadInput(path(), Printable(key), "an array of {} strings, expected at most {}", strings->size(),
+                    most);
+  }
   std::vector<std::string_view> list;
   list.reserve(strings->size());
   for (const std::string_view text : *strings) list.push_back(text);

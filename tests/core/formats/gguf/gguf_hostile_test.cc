@@ -290,6 +290,13 @@ TEST_F(GgufHostile, BoundsTheListsThatArraysBecome) {
   ASSERT_FALSE(heads);
   EXPECT_NE(heads.error().message.find("heads: an array of 41943040 u8, expected at most"),
             std::string::npos);
+
+  GgufBytes empty_strings;
+  empty_strings.Header(0, 1).ArrayKey("words", GgufType::kString, 4 << 20).Raw(std::string(32 << 20, '\0'));
+  const auto words = GgufFile::Open(folder_.Write("words.gguf", empty_strings.bytes()));
+  ASSERT_TRUE(words);
+  EXPECT_EQ(words->Strings("words").value()->size(), 4u << 20);
+  EXPECT_FALSE(words->Texts("words"));
 }
 
 }  // namespace
