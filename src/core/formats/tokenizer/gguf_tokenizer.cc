@@ -6,6 +6,7 @@
 #include "core/formats/tokenizer/byte_glyphs.h"
 #include "core/formats/tokenizer/pretokenizers.h"
 #include "core/formats/tokenizer/special_spellings.h"
+#include "core/formats/tokenizer/word_spellings.h"
 
 namespace hone {
 namespace {
@@ -16,10 +17,6 @@ constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
 constexpr std::string_view kMerges = "tokenizer.ggml.merges";
 constexpr std::string_view kScores = "tokenizer.ggml.scores";
 constexpr std::string_view kTypes = "tokenizer.ggml.token_type";
-constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
-
-// How the words of a file are spelled.
-enum class Spelling { kGlyphs, kSpaceMarks };
 
 struct Loader {
   const GgufFile& file;
@@ -41,34 +38,10 @@ struct Loader {
   bool AppendWord(std::string_view text, std::vector<char>& out) const;
 };
 
-void AppendUnmarked(std::string_view text, std::vector<char>& out) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t found = text.find(kSpaceMark, at);
-    const std::string_view before = text.substr(at, found - at);
-    out.insert(out.end(), before.begin(), before.end());
-    if (found == std::string_view::npos) break;
-    out.push_back(' ');
-    at = found + kSpaceMark.size();
-  }
-}
-
 bool Loader::AppendWord(std::string_view text, std::vector<char>& out) const {
   if (spelling == Spelling::kGlyphs) return AppendGlyphBytes(text, out);
-  AppendUnmarked(text, out);
+  AppendWithSpaces(text, out);
   return true;
-}
-
-// "<0x0A>" -> 10, or -1.
-int ByteOfSpelling(std::string_view text) {
-  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
-  const auto digit = [](char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-  };
-  const int high = digit(text[3]), low = digit(text[4]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 bool IsAscii(std::string_view text) {
@@ -186,8 +159,7 @@ Result<void> Loader::ChoosePreTokenizer(std::string_view kind) {
       const auto found = std::find(words.begin(), words.end(), text);
       return found == words.end() ? kNoToken : static_cast<TokenId>(found - words.begin());
     };
-    const std::string_view recognised =
-        RecognisePreTokenizer(find, static_cast<int64_t>(words.size()));
+    const std::string_view recognised = RecognisePreTokenizer(find, static_cast<int64_t>(words.size()));
     const std::string what =
         name.empty() ? "no pre-tokenizer named" : fmt::format("unknown pre-tokenizer \"{}\"", name);
     if (recognised.empty()) {
