@@ -29,5 +29,7 @@ struct Command {
 Action AddInspect(CLI::App& app);
 Action AddPull(CLI::App& app);
 Action AddRandomModel(CLI::App& app);
+Action AddTemplate(CLI::App& app);
+Action AddTokenize(CLI::App& app);
 
 }  // namespace hone

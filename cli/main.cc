@@ -25,6 +25,9 @@ constexpr Command kCommands[] = {
     {"pull", "Fetch a model, or list the models that are known by name", "hone pull smollm2-135m", AddPull},
     {"random-model", "Write a model with random weights, to measure speed and memory with",
      "hone random-model --like llama-1.1b --type q4_0 model.gguf", AddRandomModel},
+    {"template", "Render a conversation through a chat template",
+     "hone template --file chat.jinja --messages conversation.json --clock 2026-11-24T12:00:00", AddTemplate},
+    {"tokenize", "Print the token ids of a text", "hone tokenize smollm2-135m --file text.txt", AddTokenize},
 };
 
 constexpr std::string_view kExitCodes =

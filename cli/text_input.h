@@ -1,0 +1,13 @@
+// Text files that a user names on the command line.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+
+namespace hone {
+
+// All bytes of the file; "-" is standard input.
+Result<std::string> ReadText(const std::string& path);
+
+}  // namespace hone
