@@ -4,14 +4,20 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 
 #include "cli/command.h"
 #include "cli/inspect_text.h"
+#include "core/downloads/model_cache.h"
 #include "core/formats/gguf/gguf_file.h"
+#include "core/formats/safetensors/json_file.h"
+#include "core/formats/safetensors/safetensors_folder.h"
+#include "language/models/model_config.h"
 
 namespace hone {
 namespace {
@@ -129,6 +135,23 @@ void DescribeTensors(std::span<const FileTensor> tensors, Json& report) {
   report["total"] = total.ToJson();
 }
 
+// What one token takes in the KV cache: in every layer, and once the windows of sliding-window layers are
+// full.
+void DescribeCache(const Result<ModelConfig>& config, Json& report) {
+  if (!config) {
+    report["kv_bytes_per_token"] = nullptr;
+    report["kv_unknown"] = config.error().message;
+    return;
+  }
+  const auto all_layers = [&](int bytes_per_value) {
+    return int64_t{2} * config->kv_heads * config->head_dim * config->layers * bytes_per_value;
+  };
+  report["kv_bytes_per_token"] = all_layers(2);
+  report["kv_bytes_per_token_exact"] = all_layers(4);
+  report["kv_bytes_per_token_past_window"] = config->KvBytesPerToken(2);
+  report["context"] = config->context;
+}
+
 Result<Json> InspectGguf(const Options& options) {
   HONE_TRY(const GgufFile file, GgufFile::Open(options.file));
   Json report = {{"file", options.file}, {"format", "gguf"}, {"version", file.version()}};
@@ -143,11 +166,40 @@ Result<Json> InspectGguf(const Options& options) {
   report["metadata"] = Json::object();
   for (const auto& [key, value] : file.metadata()) report["metadata"][key] = Value(value, options.full);
   DescribeTensors(file.tensors(), report);
+  DescribeCache(ReadConfig(file), report);
+  return report;
+}
+
+// A Hugging Face folder, or one safetensors file.
+Result<Json> InspectSafetensors(const Options& options) {
+  HONE_TRY(const SafetensorsFolder folder, SafetensorsFolder::Open(options.file));
+  Json report = {{"file", options.file}, {"format", "safetensors"}, {"architecture", nullptr}};
+  std::set<std::string> paths;
+  uint64_t bytes = 0;
+  for (const FileTensor& tensor : folder.tensors()) {
+    if (!paths.insert(tensor.file->path()).second) continue;
+    report["files"].push_back({{"path", tensor.file->path()}, {"bytes", tensor.file->bytes().size()}});
+    bytes += tensor.file->bytes().size();
+  }
+  report["file_bytes"] = bytes;
+  report["metadata"] = Json::object();
+  const std::string config_path = options.file + "/config.json";
+  const bool has_config = std::filesystem::exists(config_path);
+  if (has_config) {
+    HONE_TRY(report["metadata"], ReadJsonObject(config_path));
+    if (report["metadata"].contains("model_type")) report["architecture"] = report["metadata"]["model_type"];
+  }
+  DescribeTensors(folder.tensors(), report);
+  if (has_config) DescribeCache(ReadConfig(report["metadata"], config_path), report);
   return report;
 }
 
 Result<void> Run(const Options& options) {
-  HONE_TRY(const Json report, InspectGguf(options));
+  HONE_TRY(const std::string path, ResolveModel(options.file));
+  Options resolved = options;
+  resolved.file = path;
+  const bool safetensors = std::filesystem::is_directory(path) || path.ends_with(".safetensors");
+  HONE_TRY(const Json report, safetensors ? InspectSafetensors(resolved) : InspectGguf(resolved));
   if (options.json) {
     fmt::print("{}\n", report.dump(2, ' ', false, Json::error_handler_t::replace));
   } else {
@@ -160,7 +212,10 @@ Result<void> Run(const Options& options) {
 
 Action AddInspect(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->file, "A GGUF file, any shard of a split set")->required();
+  app.add_option("FILE", options->file,
+                 "A GGUF file (any shard of a split set), a Hugging Face folder, a safetensors file, or a "
+                 "pulled model's name")
+      ->required();
   app.add_flag("--json", options->json, "Write one JSON object");
   app.add_flag("--full", options->full, "Write long arrays, such as vocabularies, in full");
   return [options] { return Run(*options); };

@@ -102,6 +102,13 @@ std::string InspectText(const Json& report) {
   }
   sums.push_back({"all", SumText(report["total"])});
   text += "\nTypes\n" + TableText(sums);
+  if (report.contains("kv_bytes_per_token") && report["kv_bytes_per_token"].is_number()) {
+    const auto bytes = report["kv_bytes_per_token"].get<int64_t>();
+    const auto past = report["kv_bytes_per_token_past_window"].get<int64_t>();
+    text += fmt::format("\nKV cache: {} bytes a token (fp16)", bytes);
+    if (past != bytes) text += fmt::format(", {} once the sliding windows are full", past);
+    text += fmt::format(", context {} tokens\n", report["context"].get<int64_t>());
+  }
   return text;
 }
 

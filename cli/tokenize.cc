@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -28,6 +29,7 @@ struct Options {
 };
 
 Result<std::shared_ptr<const Tokenizer>> LoadTokenizer(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return Tokenizer::FromFolder(path);
   HONE_TRY(const GgufFile file, GgufFile::Open(path));
   return Tokenizer::FromGguf(file);
 }

@@ -29,10 +29,14 @@ find_package(nlohmann_json REQUIRED)
 # Flags of the whole build. A fused multiply-add is written where it is meant, never contracted by the compiler,
 # so that every CPU target and every loop order gives the bits the kernel promises.
 add_library(hone_flags INTERFACE)
-target_compile_options(hone_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Werror=return-type -ffp-contract=off)
+target_compile_features(hone_flags INTERFACE cxx_std_20)
+target_compile_options(hone_flags INTERFACE
+  "$<BUILD_INTERFACE:-Wall;-Wextra;-Wno-missing-field-initializers;-Werror=return-type;-ffp-contract=off>")
 # AVX2 and AVX3 (AVX-512) beside the scalar fallback; AVX3_DL of Highway 1.0.3 names the wrong VNNI extension.
-target_compile_definitions(hone_flags INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)")
-target_include_directories(hone_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
+target_compile_definitions(hone_flags INTERFACE
+  "$<BUILD_INTERFACE:HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)>")
+target_include_directories(hone_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
+                                                $<INSTALL_INTERFACE:include/hone>)
 if(HONE_FUZZ)
   target_compile_options(hone_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
                                               -fno-sanitize-recover=all)
@@ -49,6 +53,7 @@ function(hone_library)
   cmake_parse_arguments(ARG "" "" "DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/src ${CMAKE_CURRENT_SOURCE_DIR})
   string(REPLACE "/" "_" name "hone_${path}")
+  set_property(GLOBAL APPEND PROPERTY HONE_LIBRARIES ${name})  # what cmake/package.cmake installs
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   if(NOT sources)
     add_library(${name} INTERFACE)
