@@ -11,6 +11,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cli/command.h"
@@ -144,6 +145,8 @@ Result<void> RunSafely(std::span<char*> arguments) {
     HONE_CHECK_OK(Run(arguments));
   } catch (const std::bad_alloc&) {
     return Failed("out of memory");
+  } catch (const std::system_error& error) {  // fmt::print to a full disk or a closed pipe
+    return Failed("standard output: {}", error.code().message());
   } catch (const std::exception& error) {
     return Failed("{}", error.what());
   }

@@ -1,6 +1,7 @@
 // A tokenizer from a Hugging Face folder: tokenizer.json with tokenizer_config.json, generation_config.json
 // (or config.json), chat_template.jinja beside it.
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/base/mapped_file.h"
 #include "core/formats/tokenizer/special_spellings.h"

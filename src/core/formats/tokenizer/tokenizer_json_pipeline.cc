@@ -1,5 +1,7 @@
 // What tokenizer.json does to a text before and after its model: normalizer, pre_tokenizer, decoder.
 #include "core/formats/tokenizer/pretokenizers.h"
+#include <nlohmann/json.hpp>
+
 #include "core/formats/tokenizer/tokenizer_json.h"
 
 namespace hone {

@@ -1,5 +1,6 @@
 // The vocabulary, merges and added tokens of tokenizer.json.
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "core/formats/tokenizer/byte_glyphs.h"
 #include "core/formats/tokenizer/special_spellings.h"
