@@ -43,12 +43,15 @@ struct SequenceRows {
   int64_t first_row = 0;
   int64_t rows = 0;
   bool long_rope = false;  // which of LongRoPE's two sets of factors rotates them: see Sequence
-  // One view a segment; a segment that is not listed is causal. A layer's own sliding window narrows every rule.
+  // One view a segment; a segment that is not listed is causal. A layer's own sliding window narrows every
+  // rule.
   std::vector<SegmentView> views;
-  // Which of the new rows each new row sees: bit j of word [i * words_per_row + j / 64] says that row i sees row j. Empty:
-  // the views decide, as for cached entries. Given, it replaces them among the new rows (a draft tree, a denoising block).
+  // Which of the new rows each new row sees: bit j of word [i * words_per_row + j / 64] says that row i sees
+  // row j. Empty: the views decide, as for cached entries. Given, it replaces them among the new rows (a
+  // draft tree, a denoising block).
   std::vector<uint64_t> mask;
-  // Added to the attention score of entry e: key_bias[e]; empty: none. Entries are numbered as in the first layer.
+  // Added to the attention score of entry e: key_bias[e]; empty: none. Entries are numbered as in the first
+  // layer.
   std::vector<float> key_bias;
 
   int64_t mask_words() const { return (rows + 63) / 64; }

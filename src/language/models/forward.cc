@@ -18,7 +18,8 @@ int64_t QueryKeyValueColumns(const ModelConfig& config) {
 
 }  // namespace
 
-uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::byte* memory, ForwardScratch* scratch) {
+uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::byte* memory,
+                                ForwardScratch* scratch) {
   uint64_t used = 0;
   const auto take = [&](int64_t bytes) {
     std::byte* place = memory == nullptr ? nullptr : memory + used;
@@ -48,9 +49,9 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
   return used;
 }
 
-Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share, ForwardScratch& scratch,
-                 MemoryAccount& scratch_account, Buffer& attention_scratch, std::span<RowHook* const> hooks,
-                 std::span<Observer* const> observers)
+Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
+                 ForwardScratch& scratch, MemoryAccount& scratch_account, Buffer& attention_scratch,
+                 std::span<RowHook* const> hooks, std::span<Observer* const> observers)
     : model_(model),
       config_(model.config()),
       batch_(batch),
@@ -91,7 +92,8 @@ void Forward::ForRows(int64_t rows, FunctionRef<void(int64_t begin, int64_t end)
     return;
   }
   const int64_t slices = 4 * share_.threads();
-  const int64_t size = std::max(kRowSlice, ((rows + slices - 1) / slices + kRowSlice - 1) / kRowSlice * kRowSlice);
+  const int64_t size =
+      std::max(kRowSlice, ((rows + slices - 1) / slices + kRowSlice - 1) / kRowSlice * kRowSlice);
   share_.ParallelFor((rows + size - 1) / size,
                      [&](int64_t task) { body(task * size, std::min(rows, (task + 1) * size)); });
 }
@@ -163,7 +165,8 @@ void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Product> pr
     const WeightFormat& format = *linear.weight.format;
     format.Multiply(linear.weight, prepared[static_cast<size_t>(format.form(mode_))], begin, end, y);
     if (linear.bias.empty()) return;
-    const auto bias = std::span<const float>(linear.bias).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    const auto bias = std::span<const float>(linear.bias)
+                          .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
     for (int64_t i = 0; i < y.rows; ++i) AddTo(bias, {y.row(i) + begin, bias.size()});
   });
 }
@@ -183,8 +186,9 @@ void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std:
     const int64_t id = ids[static_cast<size_t>(task)];
     const int64_t begin = id / kRowGroup * kRowGroup;
     const int64_t end = std::min(begin + kRowGroup, linear.weight.rows);
-    const PackedMatrix group{&format, end - begin, linear.weight.columns,
-                             linear.weight.data + begin / kRowGroup * format.GroupBytes(linear.weight.columns)};
+    const PackedMatrix group{
+        &format, end - begin, linear.weight.columns,
+        linear.weight.data + begin / kRowGroup * format.GroupBytes(linear.weight.columns)};
     std::vector<float> values(static_cast<size_t>(x.rows * (end - begin)));
     const MatrixView<float> view(values.data(), x.rows, end - begin);
     format.Multiply(group, prepared[static_cast<size_t>(format.form(mode_))], 0, end - begin, view);
@@ -195,8 +199,8 @@ void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std:
   });
 }
 
-Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query, const Linear& key,
-                                                     const Linear& value) {
+Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query,
+                                                     const Linear& key, const Linear& value) {
   const MatrixView<float> all = scratch_.query.slice_rows(0, x.rows);
   const int64_t q = static_cast<int64_t>(config_.heads) * config_.head_dim;
   const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
@@ -216,7 +220,8 @@ Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, 
 
 Forward::GateUp Forward::ProjectGateUp(MatrixView<const float> x, const Linear& gate, const Linear& up) {
   const MatrixView<float> all = scratch_.gated.slice_rows(0, x.rows);
-  GateUp out{all.slice_columns(0, config_.feed_forward), all.slice_columns(config_.feed_forward, config_.feed_forward)};
+  GateUp out{all.slice_columns(0, config_.feed_forward),
+             all.slice_columns(config_.feed_forward, config_.feed_forward)};
   const Product products[] = {{&gate, out.gate}, {&up, out.up}};
   MultiplyAll(x, products);
   return out;
@@ -225,7 +230,8 @@ Forward::GateUp Forward::ProjectGateUp(MatrixView<const float> x, const Linear& 
 Forward::GateUp Forward::ProjectGateUp(MatrixView<const float> x, const Linear& fused) {
   const MatrixView<float> all = scratch_.gated.slice_rows(0, x.rows);
   Multiply(x, fused, all);
-  return {all.slice_columns(0, config_.feed_forward), all.slice_columns(config_.feed_forward, config_.feed_forward)};
+  return {all.slice_columns(0, config_.feed_forward),
+          all.slice_columns(config_.feed_forward, config_.feed_forward)};
 }
 
 MatrixView<float> Forward::Project(MatrixView<const float> x, const Linear& linear) {
@@ -263,33 +269,48 @@ void Forward::Rotate(RopeKind kind, const QueryKeyValue& qkv) {
       const float* cos = angles + static_cast<size_t>(i) * 2 * pairs;
       for (const MatrixView<float>& x : {qkv.query, qkv.key}) {
         for (int64_t at = 0; at < x.columns; at += config_.head_dim) {
-          Rope(layout, {cos, pairs}, {cos + pairs, pairs}, {x.row(i) + at, static_cast<size_t>(config_.head_dim)});
+          Rope(layout, {cos, pairs}, {cos + pairs, pairs},
+               {x.row(i) + at, static_cast<size_t>(config_.head_dim)});
         }
       }
     }
   });
 }
 
+void Forward::AppendToCaches(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv) {
+  std::vector<KvRows> rows(sequences_.size());
+  for (size_t s = 0; s < sequences_.size(); ++s) {
+    const ActiveSequence& active = sequences_[s];
+    if (active.rows.empty()) continue;
+    const auto count = static_cast<int64_t>(active.rows.size());
+    rows[s].mixer_input = mixer_input.slice_rows(active.first, count);
+    rows[s].key = MatrixView<const float>(qkv.key).slice_rows(active.first, count);
+    rows[s].value = MatrixView<const float>(qkv.value).slice_rows(active.first, count);
+    rows[s].positions = active.positions;
+    rows[s].segments = active.segments;
+    KvStore& store = batch_.sequences[s].cache->layer(layer);
+    if (auto begun = store.BeginAppend(active.positions, active.segments); !begun) {
+      return Fail(std::move(begun).error());
+    }
+  }
+  const auto write = [&](int64_t task) {
+    const auto s = static_cast<size_t>(task / config_.kv_heads);
+    if (sequences_[s].rows.empty()) return;
+    batch_.sequences[s].cache->layer(layer).WriteHead(static_cast<int>(task % config_.kv_heads), rows[s]);
+  };
+  const int64_t tasks = static_cast<int64_t>(sequences_.size()) * config_.kv_heads;
+  if (this->rows() > kInlineRows) {
+    share_.ParallelFor(tasks, write);
+  } else {
+    for (int64_t task = 0; task < tasks; ++task) write(task);
+  }
+}
+
 MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv) {
   const MatrixView<float> output = scratch_.attended.slice_rows(0, rows());
   std::vector<AttentionItem> items(sequences_.size());
-  const auto append = [&](int64_t s) {
-    const ActiveSequence& active = sequences_[static_cast<size_t>(s)];
-    const int64_t count = static_cast<int64_t>(active.rows.size());
-    if (count == 0) return;
-    KvRows rows;
-    rows.mixer_input = mixer_input.slice_rows(active.first, count);
-    rows.key = MatrixView<const float>(qkv.key).slice_rows(active.first, count);
-    rows.value = MatrixView<const float>(qkv.value).slice_rows(active.first, count);
-    rows.positions = active.positions;
-    rows.segments = active.segments;
-    batch_.sequences[static_cast<size_t>(s)].cache->layer(layer).Append(rows);
-  };
-  if (sequences_.size() > static_cast<size_t>(kInlineRows)) {
-    share_.ParallelFor(static_cast<int64_t>(sequences_.size()), append);
-  } else {
-    for (size_t s = 0; s < sequences_.size(); ++s) append(static_cast<int64_t>(s));
-  }
+  AppendToCaches(layer, mixer_input, qkv);
+  if (error_) return output;
   for (size_t s = 0; s < sequences_.size(); ++s) {
     const ActiveSequence& active = sequences_[s];
     const KvStore& store = batch_.sequences[s].cache->layer(layer);
@@ -397,7 +418,8 @@ void Forward::CheckFinite(int layer) {
   if (bad < 0) return;
   Fail(Error{ErrorKind::kFailed,
              fmt::format("{}: {}: a value that is not finite (NaN or infinity) at position {}", model_.path(),
-                         layer < 0 ? std::string("token_embd") : fmt::format("blk.{}", layer), row(bad).position[0])});
+                         layer < 0 ? std::string("token_embd") : fmt::format("blk.{}", layer),
+                         row(bad).position[0])});
 }
 
 void Forward::FinishAll() {

@@ -1,6 +1,6 @@
-// Forward: the state of one step, and the operations that a family's forward pass is written in. Every operation works on
-// the rows that are still active, in parallel over the runner's compute share, and gives a row the same bits whatever its
-// neighbours.
+// Forward: the state of one step, and the operations that a family's forward pass is written in. Every
+// operation works on the rows that are still active, in parallel over the runner's compute share, and gives a
+// row the same bits whatever its neighbours.
 #pragma once
 
 #include <array>
@@ -28,15 +28,16 @@ enum class RopeKind : uint8_t { kGlobal, kLocal };
 
 // The rows' working memory, one block for all layers, sized for the largest batch of a runner.
 struct ForwardScratch {
-  MatrixView<float> hidden;     // [rows, width] the residual stream
-  MatrixView<float> normed;     // [rows, width]
-  MatrixView<float> query;      // [rows, heads * head_dim + 2 * kv_heads * head_dim]: query, key, value side by side
-  MatrixView<float> attended;   // [rows, heads * head_dim]
-  MatrixView<float> projected;  // [rows, width]
-  MatrixView<float> gated;      // [rows, 2 * feed_forward]: gate, up
-  MatrixView<float> finished;   // [rows, width] rows on their way to the head
+  MatrixView<float> hidden;  // [rows, width] the residual stream
+  MatrixView<float> normed;  // [rows, width]
+  MatrixView<float>
+      query;  // [rows, heads * head_dim + 2 * kv_heads * head_dim]: query, key, value side by side
+  MatrixView<float> attended;                    // [rows, heads * head_dim]
+  MatrixView<float> projected;                   // [rows, width]
+  MatrixView<float> gated;                       // [rows, 2 * feed_forward]: gate, up
+  MatrixView<float> finished;                    // [rows, width] rows on their way to the head
   std::array<std::span<std::byte>, 2> prepared;  // by ActivationForm
-  std::span<float> rope;        // cos and sin of every row, global and local
+  std::span<float> rope;                         // cos and sin of every row, global and local
 
   // Bytes for `rows` rows; with `memory` given, the views are laid out there.
   static uint64_t Layout(const ModelConfig& config, int64_t rows, std::byte* memory, ForwardScratch* scratch);
@@ -51,14 +52,16 @@ class Forward {
     MatrixView<float> gate, up;
   };
 
-  Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share, ForwardScratch& scratch,
-          MemoryAccount& scratch_account, Buffer& attention_scratch, std::span<RowHook* const> hooks,
-          std::span<Observer* const> observers);
+  Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
+          ForwardScratch& scratch, MemoryAccount& scratch_account, Buffer& attention_scratch,
+          std::span<RowHook* const> hooks, std::span<Observer* const> observers);
 
   // --- what a family's forward pass is written in
   int64_t rows() const { return static_cast<int64_t>(active_.size()); }
   const Batch& batch() const { return batch_; }
-  const Row& row(int64_t i) const { return batch_.rows[static_cast<size_t>(active_[static_cast<size_t>(i)])]; }
+  const Row& row(int64_t i) const {
+    return batch_.rows[static_cast<size_t>(active_[static_cast<size_t>(i)])];
+  }
   MatrixView<float> hidden() const { return scratch_.hidden.slice_rows(0, rows()); }
 
   // RMSNorm of every row into scratch: [rows, width].
@@ -66,7 +69,8 @@ class Forward {
   // RMSNorm in place: of each row, or of each head of `head_dim` values in it.
   void NormInPlace(MatrixView<float> x, std::span<const float> weight);
   // x W^T + bias for three matrices, or for one that holds the three on top of each other.
-  QueryKeyValue ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query, const Linear& key, const Linear& value);
+  QueryKeyValue ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query, const Linear& key,
+                                     const Linear& value);
   QueryKeyValue ProjectQueryKeyValue(MatrixView<const float> x, const Linear& fused);
   GateUp ProjectGateUp(MatrixView<const float> x, const Linear& gate, const Linear& up);
   GateUp ProjectGateUp(MatrixView<const float> x, const Linear& fused);
@@ -80,7 +84,8 @@ class Forward {
   // hidden += x, where x is a mixer's or an MLP's output.
   void AddToHidden(MatrixView<const float> x);
   void Observe(Tensor tensor, int layer, MatrixView<const float> values);
-  // The embedding rows of the batch's tokens, times `scale`, into hidden; embedding rows are taken as they are.
+  // The embedding rows of the batch's tokens, times `scale`, into hidden; embedding rows are taken as they
+  // are.
   void LookUp(const Linear& embedding, float scale);
 
   // --- what the runner does between the pieces
@@ -95,7 +100,8 @@ class Forward {
   MatrixView<float> Gather(std::span<const int64_t> batch_rows);
   // y = x W^T + bias, y [x.rows, W.rows]; or only the given rows of W, y [x.rows, ids.size()].
   void Multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y);
-  void MultiplyRows(MatrixView<const float> x, const Linear& linear, std::span<const TokenId> ids, MatrixView<float> y);
+  void MultiplyRows(MatrixView<const float> x, const Linear& linear, std::span<const TokenId> ids,
+                    MatrixView<float> y);
 
   void Fail(Error error) {
     if (!error_) error_ = std::move(error);
@@ -116,6 +122,7 @@ class Forward {
   void MultiplyAll(MatrixView<const float> x, std::span<const Product> products);
   std::array<Activations, 2> PrepareAll(MatrixView<const float> x, std::span<const Product> products);
   void FillRope();
+  void AppendToCaches(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv);
   void ListSequences();
 
   const Model& model_;
@@ -129,8 +136,8 @@ class Forward {
   std::span<RowHook* const> hooks_;
   std::span<Observer* const> observers_;
 
-  std::vector<int64_t> active_;     // batch rows, rising
-  std::vector<uint8_t> finished_;   // by batch row: it waits in scratch_.finished
+  std::vector<int64_t> active_;    // batch rows, rising
+  std::vector<uint8_t> finished_;  // by batch row: it waits in scratch_.finished
   // The active rows of each sequence, as indices into its rows, and where they begin among the active rows.
   struct ActiveSequence {
     int64_t first = 0;

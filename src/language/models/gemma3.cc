@@ -1,5 +1,6 @@
-// Gemma 3 (arXiv 2503.19786): five sliding-window layers to one of full attention, each kind with its own RoPE base; an
-// RMSNorm on every query and key head; norms before and after both halves of a layer; GeGLU; embeddings times sqrt(width).
+// Gemma 3 (arXiv 2503.19786): five sliding-window layers to one of full attention, each kind with its own
+// RoPE base; an RMSNorm on every query and key head; norms before and after both halves of a layer; GeGLU;
+// embeddings times sqrt(width).
 #include "language/models/families.h"
 #include "language/models/forward.h"
 #include "language/models/transformer.h"

@@ -14,7 +14,8 @@ namespace {
 
 class Reader {
  public:
-  Reader(const GgufFile& file, std::string architecture) : file_(file), architecture_(std::move(architecture)) {}
+  Reader(const GgufFile& file, std::string architecture)
+      : file_(file), architecture_(std::move(architecture)) {}
 
   std::string Key(std::string_view name) const { return fmt::format("{}.{}", architecture_, name); }
 
@@ -77,7 +78,8 @@ Result<void> ReadScaling(const GgufFile& file, const Reader& reader, ModelConfig
   } else if (*kind == "longrope") {
     scaling.kind = RopeScalingKind::kLongRope;
   } else if (*kind != "none") {
-    return BadInput(file.path(), reader.Key("rope.scaling.type"), "\"{}\", expected none, linear, yarn or longrope", *kind);
+    return BadInput(file.path(), reader.Key("rope.scaling.type"),
+                    "\"{}\", expected none, linear, yarn or longrope", *kind);
   }
   if (kind) {
     HONE_TRY(scaling.factor, reader.Real("rope.scaling.factor", 1.0));
@@ -89,10 +91,12 @@ Result<void> ReadScaling(const GgufFile& file, const Reader& reader, ModelConfig
   HONE_TRY(scaling.factors, Factors(file, "rope_freqs.weight"));
   HONE_TRY(scaling.short_factors, Factors(file, "rope_factors_short.weight"));
   HONE_TRY(scaling.long_factors, Factors(file, "rope_factors_long.weight"));
-  if (!scaling.factors.empty() && scaling.kind == RopeScalingKind::kNone) scaling.kind = RopeScalingKind::kLlama3;
+  if (!scaling.factors.empty() && scaling.kind == RopeScalingKind::kNone)
+    scaling.kind = RopeScalingKind::kLlama3;
   if (!scaling.long_factors.empty()) scaling.kind = RopeScalingKind::kLongRope;
   if (scaling.kind == RopeScalingKind::kLongRope) {
-    scaling.factor = static_cast<double>(config.context) / static_cast<double>(std::max<int64_t>(1, scaling.original_context));
+    scaling.factor = static_cast<double>(config.context) /
+                     static_cast<double>(std::max<int64_t>(1, scaling.original_context));
   }
   return {};
 }
@@ -103,10 +107,12 @@ Result<void> ReadGemma3(const Reader& reader, ModelConfig& config) {
   HONE_TRY(const int64_t pattern, reader.Integer("attention.sliding_window_pattern", 6));
   HONE_TRY(config.local_rope_base, reader.Real("rope.local.freq_base", 10000.0));
   for (int i = 0; i < config.layers; ++i) {
-    config.window[static_cast<size_t>(i)] = pattern > 0 && (i + 1) % pattern != 0 ? static_cast<int>(window) : 0;
+    config.window[static_cast<size_t>(i)] =
+        pattern > 0 && (i + 1) % pattern != 0 ? static_cast<int>(window) : 0;
   }
   constexpr int kLayersOf27B = 62;  // which scales its queries by width / heads instead of the head size
-  const double scaled_size = config.layers == kLayersOf27B ? static_cast<double>(config.width) / config.heads : config.head_dim;
+  const double scaled_size =
+      config.layers == kLayersOf27B ? static_cast<double>(config.width) / config.heads : config.head_dim;
   config.attention_scale = static_cast<float>(1.0 / std::sqrt(scaled_size));
   config.embedding_scale = std::sqrt(static_cast<float>(config.width));
   return {};
@@ -116,18 +122,22 @@ Result<void> ReadGemma3(const Reader& reader, ModelConfig& config) {
 
 Result<ModelConfig> ReadConfig(const GgufFile& file) {
   HONE_TRY(auto architecture, file.Text("general.architecture"));
-  if (!architecture) return BadInput(file.path(), "general.architecture", "no such key, expected one of {}", SupportedFamilies());
+  if (!architecture)
+    return BadInput(file.path(), "general.architecture", "no such key, expected one of {}",
+                    SupportedFamilies());
   ModelConfig config;
   config.family = std::string(*architecture);
   constexpr std::string_view kFamilies[] = {"llama", "qwen2", "qwen3", "gemma3", "phi3"};
   if (std::find(std::begin(kFamilies), std::end(kFamilies), config.family) == std::end(kFamilies)) {
-    return BadInput(file.path(), "general.architecture", "\"{}\", expected one of {}", config.family, SupportedFamilies());
+    return BadInput(file.path(), "general.architecture", "\"{}\", expected one of {}", config.family,
+                    SupportedFamilies());
   }
   const Reader reader(file, config.family);
   HONE_TRY(auto name, file.Text("general.name"));
   config.name = std::string(name.value_or(config.family));
   HONE_TRY(const int64_t experts, reader.Integer("expert_count", 0));
-  if (experts > 0) return BadInput(file.path(), reader.Key("expert_count"), "{}, expected a dense model", experts);
+  if (experts > 0)
+    return BadInput(file.path(), reader.Key("expert_count"), "{}, expected a dense model", experts);
 
   HONE_TRY(const int64_t layers, reader.Integer("block_count"));
   HONE_TRY(const int64_t width, reader.Integer("embedding_length"));
@@ -135,13 +145,14 @@ Result<ModelConfig> ReadConfig(const GgufFile& file) {
   HONE_TRY(const int64_t kv_heads, reader.ByLayer("attention.head_count_kv", heads));
   HONE_TRY(const int64_t feed_forward, reader.ByLayer("feed_forward_length", std::nullopt));
   if (heads < 1 || width < 1 || layers < 1) {
-    return BadInput(file.path(), reader.Key("attention.head_count"), "{} heads, {} wide, {} layers; expected positive numbers",
-                    heads, width, layers);
+    return BadInput(file.path(), reader.Key("attention.head_count"),
+                    "{} heads, {} wide, {} layers; expected positive numbers", heads, width, layers);
   }
   HONE_TRY(const int64_t key_length, reader.Integer("attention.key_length", width / heads));
   HONE_TRY(const int64_t value_length, reader.Integer("attention.value_length", width / heads));
   if (key_length != value_length) {
-    return BadInput(file.path(), reader.Key("attention.value_length"), "{}, expected the key length {}", value_length, key_length);
+    return BadInput(file.path(), reader.Key("attention.value_length"), "{}, expected the key length {}",
+                    value_length, key_length);
   }
   HONE_TRY(const int64_t rope_dimensions, reader.Integer("rope.dimension_count", key_length));
   constexpr int64_t kMost = 1 << 24;
@@ -164,7 +175,8 @@ Result<ModelConfig> ReadConfig(const GgufFile& file) {
   HONE_TRY(config.context, reader.Integer("context_length", 2048));
 
   const FileTensor* embedding = file.FindTensor("token_embd.weight");
-  if (embedding == nullptr) return BadInput(file.path(), "token_embd.weight", "no such tensor; is this a vocabulary only?");
+  if (embedding == nullptr)
+    return BadInput(file.path(), "token_embd.weight", "no such tensor; is this a vocabulary only?");
   config.vocabulary = embedding->rows();
   config.tied_embeddings = file.FindTensor("output.weight") == nullptr;
   HONE_CHECK_OK(CheckConfig(config, file.path()));
@@ -177,12 +189,14 @@ Result<ModelConfig> ReadConfig(const GgufFile& file) {
   } else if (config.family == "phi3") {
     HONE_TRY(const int64_t window, reader.Integer("attention.sliding_window", 0));
     if (window < 0 || window > kMost) {
-      return BadInput(file.path(), reader.Key("attention.sliding_window"), "{}, expected 0 to {}", window, kMost);
+      return BadInput(file.path(), reader.Key("attention.sliding_window"), "{}, expected 0 to {}", window,
+                      kMost);
     }
     config.window.assign(static_cast<size_t>(config.layers), static_cast<int>(window));
   }
   for (const int window : config.window) {
-    if (window < 0) return BadInput(file.path(), reader.Key("attention.sliding_window"), "{}, expected 0 or more", window);
+    if (window < 0)
+      return BadInput(file.path(), reader.Key("attention.sliding_window"), "{}, expected 0 or more", window);
   }
   HONE_CHECK_OK(CheckConfig(config, file.path()));
   return config;

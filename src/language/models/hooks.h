@@ -1,5 +1,5 @@
-// Where techniques take hold of a running batch without touching a model: row hooks change which rows go on, observers
-// read named tensors. Both cost nothing when absent.
+// Where techniques take hold of a running batch without touching a model: row hooks change which rows go on,
+// observers read named tensors. Both cost nothing when absent.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ class ActiveRows {
 class RowHook {
  public:
   virtual ~RowHook() = default;
-  // Called after Embed (layer -1), after each layer's mixer and after each layer. Drop and Finish take effect afterwards.
+  // Called after Embed (layer -1), after each layer's mixer and after each layer. Drop and Finish take effect
+  // afterwards.
   virtual void After(Seam seam, int layer, ActiveRows& rows) = 0;
 };
 
@@ -52,7 +53,8 @@ class Observer {
   virtual ~Observer() = default;
   virtual bool Wants(Tensor tensor, int layer) const = 0;
   // `batch_rows[i]` is the row of the batch that values.row(i) belongs to.
-  virtual void Observe(Tensor tensor, int layer, std::span<const int64_t> batch_rows, MatrixView<const float> values) = 0;
+  virtual void Observe(Tensor tensor, int layer, std::span<const int64_t> batch_rows,
+                       MatrixView<const float> values) = 0;
 };
 
 }  // namespace hone

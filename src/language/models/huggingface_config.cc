@@ -52,9 +52,11 @@ class Reader {
     std::vector<float> numbers;
     const Json* value = Find(name);
     if (value == nullptr) return numbers;
-    if (!value->is_array()) return BadInput(path_, name, "{}, expected a list of numbers", value->type_name());
+    if (!value->is_array())
+      return BadInput(path_, name, "{}, expected a list of numbers", value->type_name());
     for (const Json& number : *value) {
-      if (!number.is_number()) return BadInput(path_, name, "{} in the list, expected numbers", number.type_name());
+      if (!number.is_number())
+        return BadInput(path_, name, "{} in the list, expected numbers", number.type_name());
       numbers.push_back(number.get<float>());
     }
     return numbers;
@@ -66,11 +68,14 @@ class Reader {
   std::string path_;
 };
 
-std::string Text(const Json* value) { return value != nullptr && value->is_string() ? value->get<std::string>() : ""; }
+std::string Text(const Json* value) {
+  return value != nullptr && value->is_string() ? value->get<std::string>() : "";
+}
 
-Result<void> ReadScaling(const Json& object, const ModelConfig& config, std::optional<int64_t> original, const std::string& path,
-                         RopeScaling& scaling) {
-  if (!object.is_object()) return BadInput(path, "rope_scaling", "{}, expected an object", object.type_name());
+Result<void> ReadScaling(const Json& object, const ModelConfig& config, std::optional<int64_t> original,
+                         const std::string& path, RopeScaling& scaling) {
+  if (!object.is_object())
+    return BadInput(path, "rope_scaling", "{}, expected an object", object.type_name());
   const Reader reader(object, path + ": rope_scaling");
   std::string kind = Text(reader.Find("rope_type"));
   if (kind.empty()) kind = Text(reader.Find("type"));
@@ -84,7 +89,8 @@ Result<void> ReadScaling(const Json& object, const ModelConfig& config, std::opt
   } else if (kind == "longrope" || kind == "su") {
     scaling.kind = RopeScalingKind::kLongRope;
   } else {
-    return BadInput(path, "rope_scaling", "type \"{}\", expected default, linear, yarn, llama3 or longrope", kind);
+    return BadInput(path, "rope_scaling", "type \"{}\", expected default, linear, yarn, llama3 or longrope",
+                    kind);
   }
   HONE_TRY(scaling.factor, reader.Number("factor", 1.0));
   HONE_TRY(const double context, reader.Number("original_max_position_embeddings",
@@ -117,7 +123,8 @@ Result<void> ReadRope(const Reader& reader, ModelConfig& config) {
   if (parameters != nullptr && parameters->is_object() && parameters->contains("full_attention")) {
     const auto local = parameters->find("sliding_attention");
     if (local != parameters->end() && local->is_object()) {
-      HONE_TRY(config.local_rope_base, Reader(*local, reader.path()).Number("rope_theta", config.local_rope_base));
+      HONE_TRY(config.local_rope_base,
+               Reader(*local, reader.path()).Number("rope_theta", config.local_rope_base));
     }
     parameters = &(*parameters)["full_attention"];
   }
@@ -170,17 +177,22 @@ Result<void> ReadWindows(const Reader& reader, ModelConfig& config) {
 }  // namespace
 
 Result<ModelConfig> ReadConfig(const Json& config_json, const std::string& path) {
-  if (!config_json.is_object()) return BadInput(path, "config", "{}, expected an object", config_json.type_name());
+  if (!config_json.is_object())
+    return BadInput(path, "config", "{}, expected an object", config_json.type_name());
   struct Family {
     std::string_view model_type, family;
   };
-  constexpr std::array kFamilies = {
-      Family{"llama", "llama"}, Family{"mistral", "llama"},     Family{"qwen2", "qwen2"}, Family{"qwen3", "qwen3"},
-      Family{"phi3", "phi3"},   Family{"gemma3_text", "gemma3"}, Family{"gemma3", "gemma3"}};
+  constexpr std::array kFamilies = {Family{"llama", "llama"},  Family{"mistral", "llama"},
+                                    Family{"qwen2", "qwen2"},  Family{"qwen3", "qwen3"},
+                                    Family{"phi3", "phi3"},    Family{"gemma3_text", "gemma3"},
+                                    Family{"gemma3", "gemma3"}};
   const std::string model_type = config_json.contains("model_type") ? Text(&config_json["model_type"]) : "";
-  const auto* found = std::find_if(kFamilies.begin(), kFamilies.end(), [&](const Family& f) { return f.model_type == model_type; });
+  const auto* found = std::find_if(kFamilies.begin(), kFamilies.end(),
+                                   [&](const Family& f) { return f.model_type == model_type; });
   if (found == kFamilies.end()) {
-    return BadInput(path, "model_type", "\"{}\", expected one of llama, mistral, qwen2, qwen3, gemma3_text, gemma3, phi3", model_type);
+    return BadInput(path, "model_type",
+                    "\"{}\", expected one of llama, mistral, qwen2, qwen3, gemma3_text, gemma3, phi3",
+                    model_type);
   }
   // A multimodal Gemma 3 keeps the language model's numbers apart.
   const bool nested = config_json.contains("text_config") && config_json["text_config"].is_object();
@@ -199,14 +211,17 @@ Result<ModelConfig> ReadConfig(const Json& config_json, const std::string& path)
   config.vocabulary = vocabulary;
   HONE_TRY(const double context, reader.Number("max_position_embeddings", 2048));
   config.context = static_cast<int64_t>(context);
-  if (config.heads < 1) return BadInput(path, "num_attention_heads", "{}, expected a positive number", config.heads);
-  HONE_TRY(config.head_dim, reader.Integer("head_dim", config.family == "gemma3" ? 256 : config.width / config.heads));
+  if (config.heads < 1)
+    return BadInput(path, "num_attention_heads", "{}, expected a positive number", config.heads);
+  HONE_TRY(config.head_dim,
+           reader.Integer("head_dim", config.family == "gemma3" ? 256 : config.width / config.heads));
   HONE_TRY(const double epsilon, reader.Number("rms_norm_eps", 1e-6));
   config.norm_epsilon = static_cast<float>(epsilon);
   HONE_TRY(config.tied_embeddings, reader.Boolean("tie_word_embeddings", config.family == "gemma3"));
   HONE_CHECK_OK(ReadRope(reader, config));
   HONE_CHECK_OK(ReadWindows(reader, config));
-  const std::string activation = Text(reader.Find(config.family == "gemma3" ? "hidden_activation" : "hidden_act"));
+  const std::string activation =
+      Text(reader.Find(config.family == "gemma3" ? "hidden_activation" : "hidden_act"));
   const std::string expected = config.family == "gemma3" ? "gelu_pytorch_tanh" : "silu";
   if (!activation.empty() && activation != expected) {
     return BadInput(path, "hidden_act", "\"{}\", expected {}", activation, expected);
@@ -219,7 +234,8 @@ Result<ModelConfig> ReadConfig(const Json& config_json, const std::string& path)
     HONE_TRY(scaled_size, reader.Number("query_pre_attn_scalar", 256.0));
     config.embedding_scale = std::sqrt(static_cast<float>(config.width));
   }
-  if (!(scaled_size > 0.0)) return BadInput(path, "query_pre_attn_scalar", "{}, expected a positive number", scaled_size);
+  if (!(scaled_size > 0.0))
+    return BadInput(path, "query_pre_attn_scalar", "{}, expected a positive number", scaled_size);
   config.attention_scale = static_cast<float>(1.0 / std::sqrt(scaled_size));
   HONE_CHECK_OK(CheckConfig(config, path));
   return config;

@@ -1,5 +1,5 @@
-// Llama 2 and 3, Mistral, SmolLM2, Megrez (Touvron et al. 2023, arXiv 2302.13971 and 2307.09288): pre-norm, grouped query
-// heads, RoPE, SwiGLU.
+// Llama 2 and 3, Mistral, SmolLM2, Megrez (Touvron et al. 2023, arXiv 2302.13971 and 2307.09288): pre-norm,
+// grouped query heads, RoPE, SwiGLU.
 #include "language/models/families.h"
 #include "language/models/forward.h"
 #include "language/models/transformer.h"

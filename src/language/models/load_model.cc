@@ -12,7 +12,8 @@ namespace hone {
 namespace {
 
 constexpr Family kFamilies[] = {
-    {"llama", LoadLlama}, {"qwen2", LoadQwen2}, {"qwen3", LoadQwen3}, {"gemma3", LoadGemma3}, {"phi3", LoadPhi3},
+    {"llama", LoadLlama},   {"qwen2", LoadQwen2}, {"qwen3", LoadQwen3},
+    {"gemma3", LoadGemma3}, {"phi3", LoadPhi3},
 };
 
 Result<std::string> ReadText(const std::string& path) {
@@ -43,22 +44,27 @@ Result<Opened> OpenFolder(const std::string& path) {
   HONE_TRY(opened.config, ReadConfig(json, path + "/config.json"));
   HONE_TRY(opened.tokenizer, Tokenizer::FromFolder(path));
   HONE_TRY(SafetensorsFolder folder, SafetensorsFolder::Open(path));
-  opened.weights = std::make_unique<FolderWeights>(std::move(folder), path, opened.config.family, opened.config.tied_embeddings);
+  opened.weights = std::make_unique<FolderWeights>(std::move(folder), path, opened.config.family,
+                                                   opened.config.tied_embeddings);
   return opened;
 }
 
-// Stretches the rotation where a context beyond the model's own is asked for, or another scaling than the file's.
+// Stretches the rotation where a context beyond the model's own is asked for, or another scaling than the
+// file's.
 Result<void> StretchContext(const std::string& path, const LoadOptions& options, ModelConfig& config) {
-  if (options.context < 0) return WrongUsage("context: {}, expected 0 (the model's own) or more", options.context);
+  if (options.context < 0)
+    return WrongUsage("context: {}, expected 0 (the model's own) or more", options.context);
   RopeScaling& scaling = config.rope_scaling;
   const bool beyond = options.context > config.context;
   if (!beyond && options.rope_scaling.empty()) return {};
   if (scaling.kind == RopeScalingKind::kLongRope || scaling.kind == RopeScalingKind::kLlama3) {
-    return WrongUsage("{}: context: {} asked for, but its rotation is made for {} tokens and cannot be stretched", path,
-                      options.context, config.context);
+    return WrongUsage(
+        "{}: context: {} asked for, but its rotation is made for {} tokens and cannot be stretched", path,
+        options.context, config.context);
   }
   const std::string kind = options.rope_scaling.empty() ? "yarn" : options.rope_scaling;
-  if (kind != "yarn" && kind != "linear") return WrongUsage("rope scaling: \"{}\", expected linear or yarn", kind);
+  if (kind != "yarn" && kind != "linear")
+    return WrongUsage("rope scaling: \"{}\", expected linear or yarn", kind);
   const int64_t original = scaling.original_context > 0 ? scaling.original_context : config.context;
   const int64_t context = std::max(options.context, config.context);
   scaling = RopeScaling{};
@@ -79,8 +85,8 @@ class ModelBuilder {
                                                     const LoadOptions& options) {
     const ModelConfig& config = opened.config;
     if (opened.tokenizer->vocabulary_size() > config.vocabulary) {
-      return BadInput(path, "tokenizer", "{} tokens, but the embedding has {} rows", opened.tokenizer->vocabulary_size(),
-                      config.vocabulary);
+      return BadInput(path, "tokenizer", "{} tokens, but the embedding has {} rows",
+                      opened.tokenizer->vocabulary_size(), config.vocabulary);
     }
     HONE_TRY(RopeTables rope, MakeRopeTables(config, path));
     const std::unique_ptr<ComputeShare> share = engine.pool.MakeShare();
@@ -94,7 +100,8 @@ class ModelBuilder {
     if (!config.tied_embeddings) {
       HONE_TRY(head, loader.Matrix("output", config.vocabulary, config.width));
     }
-    HONE_TRY(auto output_norm, loader.Vector("output_norm.weight", config.width, opened.weights->norm_offset()));
+    HONE_TRY(auto output_norm,
+             loader.Vector("output_norm.weight", config.width, opened.weights->norm_offset()));
     HONE_TRY(std::unique_ptr<Model> model, family->load(config, loader));
     model->embedding_ = std::move(embedding);
     model->head_ = std::move(head);
@@ -115,7 +122,8 @@ class ModelBuilder {
   }
 };
 
-Result<std::shared_ptr<const Model>> LoadModel(const std::string& path, Engine& engine, const LoadOptions& options) {
+Result<std::shared_ptr<const Model>> LoadModel(const std::string& path, Engine& engine,
+                                               const LoadOptions& options) {
   const bool folder = std::filesystem::is_directory(path);
   HONE_TRY(Opened opened, folder ? OpenFolder(path) : OpenGguf(path));
   HONE_CHECK_OK(StretchContext(path, options, opened.config));

@@ -1,4 +1,5 @@
-// Model: immutable weights, shared between threads. A family is one file; its forward pass is driven piece by piece.
+// Model: immutable weights, shared between threads. A family is one file; its forward pass is driven piece by
+// piece.
 #pragma once
 
 #include <array>
@@ -19,8 +20,8 @@ namespace hone {
 
 class Forward;
 
-// The rotations of a model: of full-attention layers, by LongRopeSet (the same where there is but one), and of
-// sliding-window layers.
+// The rotations of a model: of full-attention layers, by LongRopeSet (the same where there is but one), and
+// of sliding-window layers.
 struct RopeTables {
   std::array<RopeFrequencies, 2> global;
   RopeFrequencies local;
@@ -53,8 +54,9 @@ struct Engine {
 struct LoadOptions {
   std::string chat_template_file;  // takes the place of the model's own
   bool progress = false;           // a progress bar on standard error
-  // Tokens that a sequence may hold; 0: the model's own limit. Beyond that limit the rotation is stretched by YaRN
-  // with factor context / limit (or by rope_scaling), which costs quality: it is done only where it is asked for.
+  // Tokens that a sequence may hold; 0: the model's own limit. Beyond that limit the rotation is stretched by
+  // YaRN with factor context / limit (or by rope_scaling), which costs quality: it is done only where it is
+  // asked for.
   int64_t context = 0;
   std::string rope_scaling;  // "linear" or "yarn" in the place of what the file says; empty: the file's
 };
@@ -70,18 +72,20 @@ class Model {
   // The template's source; empty where the model has none.
   const std::string& chat_template() const { return chat_template_; }
   uint64_t weight_bytes() const { return weight_bytes_; }
-  // Bytes of packed weights that decoding one token reads (the head included, one row of an untied embedding).
+  // Bytes of packed weights that decoding one token reads (the head included, one row of an untied
+  // embedding).
   uint64_t weight_bytes_per_token() const { return weight_bytes_per_token_; }
 
   // The seams. Each works on the active rows of `forward`.
-  virtual void Embed(Forward& forward) const;                // tokens -> hidden
+  virtual void Embed(Forward& forward) const;  // tokens -> hidden
   virtual void RunMixer(Forward& forward, int layer) const = 0;
   virtual void RunMlp(Forward& forward, int layer) const = 0;
   void RunLayer(Forward& forward, int layer) const {
     RunMixer(forward, layer);
     RunMlp(forward, layer);
   }
-  // Logits of `hidden` [rows, width] for all tokens or, where given, for `ids`: [rows, vocabulary or ids.size()].
+  // Logits of `hidden` [rows, width] for all tokens or, where given, for `ids`: [rows, vocabulary or
+  // ids.size()].
   virtual void Head(Forward& forward, MatrixView<const float> hidden, std::span<const TokenId> ids,
                     MatrixView<float> logits) const;
 
@@ -103,8 +107,9 @@ class Model {
   RopeTables rope_;
 };
 
-// A GGUF file (any shard of a split set) or a Hugging Face folder. The weights are packed in blocks of rows straight from
-// the mapping, whose pages are given back as soon as they are packed.
-Result<std::shared_ptr<const Model>> LoadModel(const std::string& path, Engine& engine, const LoadOptions& options = {});
+// A GGUF file (any shard of a split set) or a Hugging Face folder. The weights are packed in blocks of rows
+// straight from the mapping, whose pages are given back as soon as they are packed.
+Result<std::shared_ptr<const Model>> LoadModel(const std::string& path, Engine& engine,
+                                               const LoadOptions& options = {});
 
 }  // namespace hone

@@ -28,8 +28,8 @@ Result<void> CheckConfig(const ModelConfig& config, const std::string& path) {
   if (config.heads % config.kv_heads != 0) {
     return BadInput(path, "KV heads", "{}, expected a divisor of {} heads", config.kv_heads, config.heads);
   }
-  if (config.head_dim % 8 != 0 || config.head_dim < 16) {
-    return BadInput(path, "head size", "{}, expected a multiple of 8 from 16 to 256", config.head_dim);
+  if (config.head_dim % 8 != 0 || config.head_dim < 32) {
+    return BadInput(path, "head size", "{}, expected a multiple of 8 from 32 to 256", config.head_dim);
   }
   if (config.rope_dimensions % 2 != 0) {
     return BadInput(path, "rotated dimensions", "{}, expected an even number", config.rope_dimensions);
@@ -50,7 +50,8 @@ Result<void> CheckConfig(const ModelConfig& config, const std::string& path) {
   if (scaling.kind != RopeScalingKind::kNone && !(scaling.factor > 0.0)) {
     return BadInput(path, "RoPE scaling factor", "{}, expected a positive number", scaling.factor);
   }
-  if (scaling.kind == RopeScalingKind::kLongRope && (scaling.short_factors.empty() || scaling.long_factors.empty())) {
+  if (scaling.kind == RopeScalingKind::kLongRope &&
+      (scaling.short_factors.empty() || scaling.long_factors.empty())) {
     return BadInput(path, "RoPE scaling", "LongRoPE without its short and long factors");
   }
   return {};

@@ -38,7 +38,8 @@ struct ModelConfig {
   float logit_scale = 1.0f;
   bool tied_embeddings = false;
 
-  // Bytes of keys and values that one token takes in full-attention layers, and those of windowed layers for a whole window.
+  // Bytes of keys and values that one token takes in full-attention layers, and those of windowed layers for
+  // a whole window.
   uint64_t KvBytesPerToken(int bytes_per_value) const;
 };
 

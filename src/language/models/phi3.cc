@@ -1,5 +1,5 @@
-// Phi 3 and Phi 4 mini (arXiv 2404.14219): Llama's layer with one matrix for query, key and value and one for gate and up;
-// LongRoPE (arXiv 2402.13753) for long contexts, part of each head rotated in Phi 4 mini.
+// Phi 3 and Phi 4 mini (arXiv 2404.14219): Llama's layer with one matrix for query, key and value and one for
+// gate and up; LongRoPE (arXiv 2402.13753) for long contexts, part of each head rotated in Phi 4 mini.
 #include "language/models/families.h"
 #include "language/models/forward.h"
 #include "language/models/transformer.h"

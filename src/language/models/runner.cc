@@ -7,7 +7,8 @@
 namespace hone {
 namespace {
 
-// The logits of a block of rows; a whole batch's would take 512 MiB for 512 rows of a 262,144-word vocabulary.
+// The logits of a block of rows; a whole batch's would take 512 MiB for 512 rows of a 262,144-word
+// vocabulary.
 constexpr int64_t kLogitBytes = 16 << 20;
 constexpr int64_t kMostLogitRows = 64;
 
@@ -20,7 +21,10 @@ int64_t LogitRows(int64_t vocabulary, int64_t max_rows) {
 class Runner::Impl {
  public:
   Impl(std::shared_ptr<const Model> model, Engine& engine, const RunnerOptions& options)
-      : model_(std::move(model)), engine_(engine), options_(options), share_(engine.pool.MakeShare(options.weight)) {}
+      : model_(std::move(model)),
+        engine_(engine),
+        options_(options),
+        share_(engine.pool.MakeShare(options.weight)) {}
 
   Result<void> Allocate() {
     if (options_.max_rows < 1 || options_.max_rows > (1 << 20)) {
@@ -31,7 +35,8 @@ class Runner::Impl {
                                        ForwardScratch::Layout(config, options_.max_rows, nullptr, nullptr)));
     ForwardScratch::Layout(config, options_.max_rows, memory_.data(), &scratch_);
     logit_rows_ = LogitRows(config.vocabulary, options_.max_rows);
-    HONE_TRY(logits_, Buffer::Allocate(engine_.accounts.scratch, static_cast<uint64_t>(logit_rows_ * config.vocabulary * 4)));
+    HONE_TRY(logits_, Buffer::Allocate(engine_.accounts.scratch,
+                                       static_cast<uint64_t>(logit_rows_ * config.vocabulary * 4)));
     return {};
   }
 
@@ -43,8 +48,8 @@ class Runner::Impl {
       marks.push_back(sequence.cache->Here());
       HONE_CHECK_OK(sequence.cache->Reserve(sequence.rows, run.first_layer, last_layer));
     }
-    Forward forward(*model_, batch, options_.mode, *share_, scratch_, engine_.accounts.scratch, attention_scratch_, run.hooks,
-                    run.observers);
+    Forward forward(*model_, batch, options_.mode, *share_, scratch_, engine_.accounts.scratch,
+                    attention_scratch_, run.hooks, run.observers);
     RunLayers(forward, run.first_layer, last_layer);
     if (!forward.error() && run.head) RunHead(forward, batch, sink);
     counters_.steps += 1;
@@ -61,7 +66,8 @@ class Runner::Impl {
   RunnerCounters counters_;
 
  private:
-  // Rows come in through the embedding, or, from a later layer on, as embedding rows that are the residual stream.
+  // Rows come in through the embedding, or, from a later layer on, as embedding rows that are the residual
+  // stream.
   void RunLayers(Forward& forward, int first_layer, int last_layer) {
     model_->Embed(forward);
     forward.CheckFinite(first_layer - 1);
@@ -79,8 +85,10 @@ class Runner::Impl {
 
   void RunHead(Forward& forward, const Batch& batch, LogitsSink sink) {
     const std::vector<int64_t> rows = forward.RowsForHead();
-    const auto columns = batch.logit_ids.empty() ? model_->config().vocabulary : static_cast<int64_t>(batch.logit_ids.size());
-    for (size_t begin = 0; begin < rows.size() && !forward.error(); begin += static_cast<size_t>(logit_rows_)) {
+    const auto columns =
+        batch.logit_ids.empty() ? model_->config().vocabulary : static_cast<int64_t>(batch.logit_ids.size());
+    for (size_t begin = 0; begin < rows.size() && !forward.error();
+         begin += static_cast<size_t>(logit_rows_)) {
       const auto block = std::span<const int64_t>(rows).subspan(
           begin, std::min(static_cast<size_t>(logit_rows_), rows.size() - begin));
       const MatrixView<float> logits(logits_.as<float>().data(), static_cast<int64_t>(block.size()), columns);
@@ -88,8 +96,9 @@ class Runner::Impl {
       for (size_t i = 0; i < block.size(); ++i) {
         const std::span<float> values = logits.row_span(static_cast<int64_t>(i));
         if (!AllFinite(values)) {
-          forward.Fail({ErrorKind::kFailed, fmt::format("{}: output: a logit that is not finite (NaN or infinity) at position {}",
-                                                        model_->path(), batch.rows[static_cast<size_t>(block[i])].position[0])});
+          forward.Fail({ErrorKind::kFailed,
+                        fmt::format("{}: output: a logit that is not finite (NaN or infinity) at position {}",
+                                    model_->path(), batch.rows[static_cast<size_t>(block[i])].position[0])});
           return;
         }
         sink(block[i], values);
@@ -100,24 +109,28 @@ class Runner::Impl {
   Result<void> Check(const Batch& batch, int first_layer, int last_layer) const {
     const ModelConfig& config = model_->config();
     const auto count = static_cast<int64_t>(batch.rows.size());
-    if (count > options_.max_rows) return WrongUsage("batch: {} rows, expected at most {}", count, options_.max_rows);
+    if (count > options_.max_rows)
+      return WrongUsage("batch: {} rows, expected at most {}", count, options_.max_rows);
     if (first_layer < 0 || first_layer > last_layer || last_layer > config.layers) {
-      return WrongUsage("batch: layers [{}, {}), expected within [0, {})", first_layer, last_layer, config.layers);
+      return WrongUsage("batch: layers [{}, {}), expected within [0, {})", first_layer, last_layer,
+                        config.layers);
     }
     int64_t next = 0;
     for (const SequenceRows& sequence : batch.sequences) {
       if (sequence.cache == nullptr || sequence.first_row != next || sequence.rows < 1) {
-        return WrongUsage("batch: a sequence with rows [{}, {}), expected them from {} on", sequence.first_row,
-                          sequence.first_row + sequence.rows, next);
+        return WrongUsage("batch: a sequence with rows [{}, {}), expected them from {} on",
+                          sequence.first_row, sequence.first_row + sequence.rows, next);
       }
       next += sequence.rows;
-      if (!sequence.mask.empty() && static_cast<int64_t>(sequence.mask.size()) != sequence.rows * sequence.mask_words()) {
-        return WrongUsage("batch: a mask of {} words for {} rows, expected {}", sequence.mask.size(), sequence.rows,
-                          sequence.rows * sequence.mask_words());
+      if (!sequence.mask.empty() &&
+          static_cast<int64_t>(sequence.mask.size()) != sequence.rows * sequence.mask_words()) {
+        return WrongUsage("batch: a mask of {} words for {} rows, expected {}", sequence.mask.size(),
+                          sequence.rows, sequence.rows * sequence.mask_words());
       }
       for (const SegmentView& view : sequence.views) {
         const bool sized = view.rule == SegmentRule::kWindow || view.rule == SegmentRule::kBlockCausal;
-        if (sized && view.size < 1) return WrongUsage("batch: segment {}: size {}, expected at least 1", view.segment, view.size);
+        if (sized && view.size < 1)
+          return WrongUsage("batch: segment {}: size {}, expected at least 1", view.segment, view.size);
       }
       if (!sequence.key_bias.empty()) {
         const int64_t entries = sequence.cache->layer(first_layer).entries() + sequence.rows;
@@ -137,7 +150,8 @@ class Runner::Impl {
       }
     }
     for (const TokenId id : batch.logit_ids) {
-      if (id < 0 || id >= config.vocabulary) return WrongUsage("batch: logit id {}, expected 0 to {}", id, config.vocabulary - 1);
+      if (id < 0 || id >= config.vocabulary)
+        return WrongUsage("batch: logit id {}, expected 0 to {}", id, config.vocabulary - 1);
     }
     return {};
   }
@@ -153,7 +167,8 @@ class Runner::Impl {
 Runner::Runner(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Runner::~Runner() = default;
 
-Result<std::unique_ptr<Runner>> Runner::Create(std::shared_ptr<const Model> model, Engine& engine, const RunnerOptions& options) {
+Result<std::unique_ptr<Runner>> Runner::Create(std::shared_ptr<const Model> model, Engine& engine,
+                                               const RunnerOptions& options) {
   auto impl = std::make_unique<Impl>(std::move(model), engine, options);
   HONE_CHECK_OK(impl->Allocate());
   return std::unique_ptr<Runner>(new Runner(std::move(impl)));

@@ -1,5 +1,5 @@
-// Runner: compute share, scratch and numeric mode; runs a batch of rows of any sequences through a model. One thread uses
-// a runner at a time; any number of runners share a model.
+// Runner: compute share, scratch and numeric mode; runs a batch of rows of any sequences through a model. One
+// thread uses a runner at a time; any number of runners share a model.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ struct RunOptions {
   std::span<Observer* const> observers;
 };
 
-// Called for every row that wants logits, in row order; `logits` has one value a token of the vocabulary (or of
-// batch.logit_ids) and may be written.
+// Called for every row that wants logits, in row order; `logits` has one value a token of the vocabulary (or
+// of batch.logit_ids) and may be written.
 using LogitsSink = FunctionRef<void(int64_t batch_row, std::span<float> logits)>;
 
 struct RunnerCounters {
@@ -49,8 +49,9 @@ class Runner {
   const Model& model() const;
   const RunnerOptions& options() const;
 
-  // One forward pass. Cache pages for all rows are reserved first, all or none; after an error the caches are as before.
-  // A row of the batch that is too many, a token outside the vocabulary or a NaN in a layer is an error.
+  // One forward pass. Cache pages for all rows are reserved first, all or none; after an error the caches are
+  // as before. A row of the batch that is too many, a token outside the vocabulary or a NaN in a layer is an
+  // error.
   Result<void> Run(const Batch& batch, LogitsSink sink, const RunOptions& options = {});
 
   const RunnerCounters& counters() const;

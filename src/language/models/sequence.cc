@@ -2,7 +2,8 @@
 
 namespace hone {
 
-void AppendRows(Sequence& sequence, int64_t begin, int64_t end, bool logits_on_last, bool logits_on_all, Batch& batch) {
+void AppendRows(Sequence& sequence, int64_t begin, int64_t end, bool logits_on_last, bool logits_on_all,
+                Batch& batch) {
   SequenceRows rows;
   rows.cache = &sequence.cache;
   rows.first_row = static_cast<int64_t>(batch.rows.size());

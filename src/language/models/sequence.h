@@ -15,11 +15,12 @@ struct Sequence {
   int64_t prompt_tokens = 0;    // how many of them are the prompt
   int64_t cached = 0;           // tokens[0, cached) have their entries in the cache
   uint64_t seed = 0;
-  bool long_rope = false;       // the entries were rotated with LongRoPE's long factors
+  bool long_rope = false;  // the entries were rotated with LongRoPE's long factors
 };
 
-// Appends tokens [begin, end) of `sequence` to `batch` as plain causal rows at their positions; logits on the last row if
-// `logits_on_last`, on all if `logits_on_all`.
-void AppendRows(Sequence& sequence, int64_t begin, int64_t end, bool logits_on_last, bool logits_on_all, Batch& batch);
+// Appends tokens [begin, end) of `sequence` to `batch` as plain causal rows at their positions; logits on the
+// last row if `logits_on_last`, on all if `logits_on_all`.
+void AppendRows(Sequence& sequence, int64_t begin, int64_t end, bool logits_on_last, bool logits_on_all,
+                Batch& batch);
 
 }  // namespace hone

@@ -2,7 +2,8 @@
 
 namespace hone {
 
-Result<std::vector<AttentionWeights>> LoadAttention(WeightLoader& loader, const ModelConfig& config, LayerParts parts) {
+Result<std::vector<AttentionWeights>> LoadAttention(WeightLoader& loader, const ModelConfig& config,
+                                                    LayerParts parts) {
   const int64_t q = static_cast<int64_t>(config.heads) * config.head_dim;
   const int64_t kv = static_cast<int64_t>(config.kv_heads) * config.head_dim;
   const float offset = loader.source().norm_offset();
@@ -38,7 +39,8 @@ Result<std::vector<MlpWeights>> LoadMlp(WeightLoader& loader, const ModelConfig&
     const auto name = [&](std::string_view part) { return fmt::format("blk.{}.{}", i, part); };
     HONE_TRY(w.norm, loader.Vector(name("ffn_norm.weight"), config.width, offset));
     if (parts.fused) {
-      HONE_TRY(w.fused, loader.Matrix(name("ffn_up"), 2 * static_cast<int64_t>(config.feed_forward), config.width));
+      HONE_TRY(w.fused,
+               loader.Matrix(name("ffn_up"), 2 * static_cast<int64_t>(config.feed_forward), config.width));
     } else {
       HONE_TRY(w.gate, loader.Matrix(name("ffn_gate"), config.feed_forward, config.width));
       HONE_TRY(w.up, loader.Matrix(name("ffn_up"), config.feed_forward, config.width));

@@ -11,8 +11,8 @@ namespace hone {
 
 struct AttentionWeights {
   std::vector<float> norm;
-  Linear query, key, value;  // or
-  Linear fused;              // the three on top of each other
+  Linear query, key, value;                 // or
+  Linear fused;                             // the three on top of each other
   std::vector<float> query_norm, key_norm;  // of a head
   Linear output;
   std::vector<float> post_norm;
@@ -33,7 +33,8 @@ struct LayerParts {
   bool post_norms = false;  // post_attention_norm, post_ffw_norm
 };
 
-Result<std::vector<AttentionWeights>> LoadAttention(WeightLoader& loader, const ModelConfig& config, LayerParts parts);
+Result<std::vector<AttentionWeights>> LoadAttention(WeightLoader& loader, const ModelConfig& config,
+                                                    LayerParts parts);
 Result<std::vector<MlpWeights>> LoadMlp(WeightLoader& loader, const ModelConfig& config, LayerParts parts);
 
 }  // namespace hone

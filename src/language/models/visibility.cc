@@ -15,14 +15,21 @@ struct PositionSpan {
 PositionSpan Allowed(const SegmentView& view, int64_t position, int window) {
   PositionSpan span;
   switch (view.rule) {
-    case SegmentRule::kCausal: span.end = position + 1; break;
-    case SegmentRule::kAll: break;
+    case SegmentRule::kCausal:
+      span.end = position + 1;
+      break;
+    case SegmentRule::kAll:
+      break;
     case SegmentRule::kWindow:
       span.begin = position - view.size + 1;
       span.end = position + 1;
       break;
-    case SegmentRule::kBlockCausal: span.end = (position / view.size + 1) * view.size; break;
-    case SegmentRule::kNone: span.end = span.begin; break;
+    case SegmentRule::kBlockCausal:
+      span.end = (position / view.size + 1) * view.size;
+      break;
+    case SegmentRule::kNone:
+      span.end = span.begin;
+      break;
   }
   if (window > 0) span.begin = std::max(span.begin, position - window + 1);
   return span;
@@ -52,12 +59,13 @@ bool SameRun(const EntryRun& a, const EntryRun& b) {
 }  // namespace
 
 bool Visibility::Key::operator==(const Key& other) const {
-  return sequence == other.sequence && window == other.window && entries == other.entries && active == other.active &&
+  return sequence == other.sequence && window == other.window && entries == other.entries &&
+         active == other.active &&
          std::equal(runs.begin(), runs.end(), other.runs.begin(), other.runs.end(), SameRun);
 }
 
-std::span<const RowView> Visibility::Views(const Batch& batch, size_t sequence, std::span<const int64_t> active,
-                                           const KvStore& store) {
+std::span<const RowView> Visibility::Views(const Batch& batch, size_t sequence,
+                                           std::span<const int64_t> active, const KvStore& store) {
   Key key{sequence, store.shape().window, store.entries(), {}, {}};
   key.runs.assign(store.runs().begin(), store.runs().end());
   key.active.assign(active.begin(), active.end());
@@ -81,7 +89,8 @@ void Visibility::Compute(const SequenceRows& sequence, const Batch& batch, std::
     first_span[i] = first;
     for (const EntryRun& run : store.runs()) {
       const PositionSpan allowed = Allowed(ViewOf(sequence, run.segment), position, store.shape().window);
-      const int64_t begin = run.first_entry + std::clamp<int64_t>(allowed.begin - run.first_position, 0, run.count);
+      const int64_t begin =
+          run.first_entry + std::clamp<int64_t>(allowed.begin - run.first_position, 0, run.count);
       int64_t end = run.first_entry + std::clamp<int64_t>(allowed.end - run.first_position, 0, run.count);
       if (masked) end = std::min(end, first_new_entry);
       AddSpan(begin, end, first, out.spans);
@@ -90,7 +99,8 @@ void Visibility::Compute(const SequenceRows& sequence, const Batch& batch, std::
       const uint64_t* bits = sequence.mask.data() + active[i] * sequence.mask_words();
       for (size_t j = 0; j < active.size(); ++j) {
         if ((bits[active[j] / 64] >> (active[j] % 64)) & 1) {
-          AddSpan(first_new_entry + static_cast<int64_t>(j), first_new_entry + static_cast<int64_t>(j) + 1, first, out.spans);
+          AddSpan(first_new_entry + static_cast<int64_t>(j), first_new_entry + static_cast<int64_t>(j) + 1,
+                  first, out.spans);
         }
       }
     }
@@ -99,7 +109,9 @@ void Visibility::Compute(const SequenceRows& sequence, const Batch& batch, std::
   out.views.resize(active.size());
   const float* bias = sequence.key_bias.empty() ? nullptr : sequence.key_bias.data();
   for (size_t i = 0; i < active.size(); ++i) {
-    out.views[i] = {std::span<const EntrySpan>(out.spans).subspan(first_span[i], first_span[i + 1] - first_span[i]), bias};
+    out.views[i] = {
+        std::span<const EntrySpan>(out.spans).subspan(first_span[i], first_span[i + 1] - first_span[i]),
+        bias};
   }
 }
 

@@ -11,13 +11,15 @@
 
 namespace hone {
 
-// Computes the views of all rows of a layer. Layers whose stores hold the same entries under the same window share one
-// computation.
+// Computes the views of all rows of a layer. Layers whose stores hold the same entries under the same window
+// share one computation.
 class Visibility {
  public:
-  // The rows of one sequence that are active in this layer: `active` are indices into the sequence's rows, rising; their
-  // entries are the last active.size() of the store. Returns [active.size()] views, valid until the next step.
-  std::span<const RowView> Views(const Batch& batch, size_t sequence, std::span<const int64_t> active, const KvStore& store);
+  // The rows of one sequence that are active in this layer: `active` are indices into the sequence's rows,
+  // rising; their entries are the last active.size() of the store. Returns [active.size()] views, valid until
+  // the next step.
+  std::span<const RowView> Views(const Batch& batch, size_t sequence, std::span<const int64_t> active,
+                                 const KvStore& store);
 
  private:
   struct Key {

@@ -10,22 +10,28 @@ namespace {
 // Bytes of the file that are packed between two times that its pages are given back.
 constexpr int64_t kSliceBytes = 8 << 20;
 
-std::string ShapeText(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string ShapeText(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 }  // namespace
 
-WeightLoader::WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share, bool progress)
+WeightLoader::WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share,
+                           bool progress)
     : source_(source), account_(account), share_(share) {
-  if (progress) progress_ = std::make_unique<Progress>("loading", source.total_bytes(), Progress::Unit::kBytes);
+  if (progress)
+    progress_ = std::make_unique<Progress>("loading", source.total_bytes(), Progress::Unit::kBytes);
 }
 
 Result<Linear> WeightLoader::Matrix(const std::string& name, int64_t rows, int64_t columns) {
   const std::string weight_name = name + ".weight";
   const FileTensor* tensor = source_.Find(weight_name);
   const std::string own_name = source_.OwnName(weight_name);
-  if (tensor == nullptr) return BadInput(source_.path(), own_name, "no such tensor, expected [{}, {}]", rows, columns);
+  if (tensor == nullptr)
+    return BadInput(source_.path(), own_name, "no such tensor, expected [{}, {}]", rows, columns);
   if (tensor->shape != std::vector<int64_t>{rows, columns}) {
-    return BadInput(source_.path(), own_name, "shape {}, expected [{}, {}]", ShapeText(tensor->shape), rows, columns);
+    return BadInput(source_.path(), own_name, "shape {}, expected [{}, {}]", ShapeText(tensor->shape), rows,
+                    columns);
   }
   const WeightFormat* format = FindWeightFormat(tensor->type);
   if (format == nullptr) {

@@ -23,8 +23,8 @@ class WeightLoader {
   WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share, bool progress);
 
   bool Has(std::string_view name) const { return source_.Find(name) != nullptr; }
-  // NAME.weight [rows, columns] and, where the source has it, NAME.bias [rows]. The file's pages are given back as soon as
-  // they are packed.
+  // NAME.weight [rows, columns] and, where the source has it, NAME.bias [rows]. The file's pages are given
+  // back as soon as they are packed.
   Result<Linear> Matrix(const std::string& name, int64_t rows, int64_t columns);
   // A vector of `size` float32 values; `offset` is added to each.
   Result<std::vector<float>> Vector(const std::string& name, int64_t size, float offset = 0.0f);

@@ -16,16 +16,11 @@ constexpr std::array kOutside = {
 };
 
 constexpr std::array kInLayer = {
-    Renaming{"attn_norm", "input_layernorm"},
-    Renaming{"attn_q", "self_attn.q_proj"},
-    Renaming{"attn_k", "self_attn.k_proj"},
-    Renaming{"attn_v", "self_attn.v_proj"},
-    Renaming{"attn_qkv", "self_attn.qkv_proj"},
-    Renaming{"attn_output", "self_attn.o_proj"},
-    Renaming{"attn_q_norm", "self_attn.q_norm"},
-    Renaming{"attn_k_norm", "self_attn.k_norm"},
-    Renaming{"ffn_gate", "mlp.gate_proj"},
-    Renaming{"ffn_down", "mlp.down_proj"},
+    Renaming{"attn_norm", "input_layernorm"},    Renaming{"attn_q", "self_attn.q_proj"},
+    Renaming{"attn_k", "self_attn.k_proj"},      Renaming{"attn_v", "self_attn.v_proj"},
+    Renaming{"attn_qkv", "self_attn.qkv_proj"},  Renaming{"attn_output", "self_attn.o_proj"},
+    Renaming{"attn_q_norm", "self_attn.q_norm"}, Renaming{"attn_k_norm", "self_attn.k_norm"},
+    Renaming{"ffn_gate", "mlp.gate_proj"},       Renaming{"ffn_down", "mlp.down_proj"},
 };
 
 }  // namespace

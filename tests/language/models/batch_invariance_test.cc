@@ -48,9 +48,11 @@ TEST_P(BatchInvariance, NeighboursLeaveEveryBit) {
     for (size_t s = 0; s < size; ++s) sequences.push_back(engine.MakeSequence(prompts[s]));
     // Prompts all but their last token in one batch, then one decode step of all.
     Batch prefill, decode;
-    for (Sequence& sequence : sequences) AppendRows(sequence, 0, sequence.prompt_tokens - 1, true, false, prefill);
+    for (Sequence& sequence : sequences)
+      AppendRows(sequence, 0, sequence.prompt_tokens - 1, true, false, prefill);
     const auto prefill_logits = engine.Run(prefill);
-    for (Sequence& sequence : sequences) AppendRows(sequence, sequence.prompt_tokens - 1, sequence.prompt_tokens, true, false, decode);
+    for (Sequence& sequence : sequences)
+      AppendRows(sequence, sequence.prompt_tokens - 1, sequence.prompt_tokens, true, false, decode);
     const auto decode_logits = engine.Run(decode);
     for (size_t s = 0; s < size; ++s) {
       EXPECT_EQ(prefill_logits[s], alone[s][prompts[s].size() - 2]) << size << " " << s;
@@ -103,9 +105,8 @@ TEST(Runners, TwoInTwoThreadsShareAModel) {
         Batch batch;
         AppendRows(sequence, 0, 40, false, true, batch);
         results[t].clear();
-        const auto status = (*runner)->Run(batch, [&](int64_t, std::span<float> row) {
-          results[t].emplace_back(row.begin(), row.end());
-        });
+        const auto status = (*runner)->Run(
+            batch, [&](int64_t, std::span<float> row) { results[t].emplace_back(row.begin(), row.end()); });
         ASSERT_TRUE(status);
       }
     });

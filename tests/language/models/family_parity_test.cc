@@ -1,5 +1,5 @@
-// Every family against transformers in float32, from a Hugging Face folder and from a GGUF file of the same weights.
-// Data: tests/golden/models/make_tiny_models.py.
+// Every family against transformers in float32, from a Hugging Face folder and from a GGUF file of the same
+// weights. Data: tests/golden/models/make_tiny_models.py.
 #include <algorithm>
 #include <cmath>
 
@@ -46,7 +46,8 @@ float WorstDifference(const std::string& path, const Reference& reference, Numer
 
 class FamilyParity : public ::testing::TestWithParam<const char*> {};
 
-// The tolerance is a float32 forward pass's own rounding on logits of size 5: the reference sums in other orders.
+// The tolerance is a float32 forward pass's own rounding on logits of size 5: the reference sums in other
+// orders.
 constexpr float kTolerance = 1e-4f;
 
 TEST_P(FamilyParity, FolderGivesTheReferenceLogits) {
@@ -59,13 +60,15 @@ TEST_P(FamilyParity, GgufGivesTheReferenceLogits) {
   // A Mistral file in GGUF does not say its window.
   if (std::string(GetParam()) == "mistral-window") return;
   const Reference reference = ReadReference(GetParam());
-  EXPECT_LT(WorstDifference(TinyModel(GetParam()) + ".gguf", reference, NumericMode::kExact, 512), kTolerance);
+  EXPECT_LT(WorstDifference(TinyModel(GetParam()) + ".gguf", reference, NumericMode::kExact, 512),
+            kTolerance);
   EXPECT_LT(WorstDifference(TinyModel(GetParam()) + ".gguf", reference, NumericMode::kFast, 512), 0.1f);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, FamilyParity,
-                         ::testing::Values("llama", "llama3-scaled", "llama-linear", "mistral-window", "qwen2", "qwen2-yarn",
-                                           "qwen3", "gemma3", "phi3-short", "phi3-long", "phi3-partial"),
+                         ::testing::Values("llama", "llama3-scaled", "llama-linear", "mistral-window",
+                                           "qwen2", "qwen2-yarn", "qwen3", "gemma3", "phi3-short",
+                                           "phi3-long", "phi3-partial"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::replace(name.begin(), name.end(), '-', '_');

@@ -17,11 +17,13 @@ inline std::string TinyModel(const std::string& name) {
   return std::string(HONE_SOURCE_DIR) + "/tests/golden/models/" + name;
 }
 
-// A real model's file: in $HONE_TEST_MODELS or in the cache that `hone pull` fills; empty where there is none.
+// A real model's file: in $HONE_TEST_MODELS or in the cache that `hone pull` fills; empty where there is
+// none.
 inline std::string RealModel(const std::string& file) {
   std::vector<std::string> folders;
   if (const char* folder = std::getenv("HONE_TEST_MODELS")) folders.emplace_back(folder);
-  if (const char* cache = std::getenv("XDG_CACHE_HOME")) folders.push_back(std::string(cache) + "/hone/models");
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"))
+    folders.push_back(std::string(cache) + "/hone/models");
   if (const char* home = std::getenv("HOME")) folders.push_back(std::string(home) + "/.cache/hone/models");
   for (const std::string& folder : folders) {
     if (std::filesystem::exists(folder + "/" + file)) return folder + "/" + file;
@@ -31,7 +33,8 @@ inline std::string RealModel(const std::string& file) {
 
 // An engine with one model, one runner and what a test asks of them.
 struct TestEngine {
-  explicit TestEngine(const std::string& path, NumericMode mode = NumericMode::kExact, int threads = 2, int64_t max_rows = 512)
+  explicit TestEngine(const std::string& path, NumericMode mode = NumericMode::kExact, int threads = 2,
+                      int64_t max_rows = 512)
       : engine(threads), pool(PagePool::Create(engine.accounts.kv)), mode(mode) {
     auto loaded = LoadModel(path, engine);
     if (!loaded) {
@@ -65,7 +68,8 @@ struct TestEngine {
   std::vector<std::vector<float>> AllLogits(const std::vector<TokenId>& tokens, int64_t chunk = 512) {
     Sequence sequence = MakeSequence(tokens);
     const RopeScaling& scaling = model->config().rope_scaling;
-    sequence.long_rope = scaling.kind == RopeScalingKind::kLongRope && sequence.prompt_tokens > scaling.original_context;
+    sequence.long_rope =
+        scaling.kind == RopeScalingKind::kLongRope && sequence.prompt_tokens > scaling.original_context;
     std::vector<std::vector<float>> logits;
     for (int64_t begin = 0; begin < sequence.prompt_tokens; begin += chunk) {
       Batch batch;

@@ -1,4 +1,5 @@
-// The real models against float32 reference results (../shared/golden/models: transformers on dequantized weights).
+// The real models against float32 reference results (../shared/golden/models: transformers on dequantized
+// weights).
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -37,7 +38,8 @@ TEST_P(RealModelParity, ExactLogitsAgreeWithinFiveThousandths) {
     ASSERT_EQ(logits.size(), tokens.size());
     for (size_t i = 0; i < logits.size(); ++i) {
       for (size_t k = 0; k < entry["top_ids"][i].size(); ++k) {
-        EXPECT_NEAR(logits[i][entry["top_ids"][i][k].get<size_t>()], entry["top_logits"][i][k].get<float>(), 5e-3f)
+        EXPECT_NEAR(logits[i][entry["top_ids"][i][k].get<size_t>()], entry["top_logits"][i][k].get<float>(),
+                    5e-3f)
             << entry["text"] << " at " << i;
       }
       EXPECT_NEAR(LogSumExp(logits[i]), entry["log_sum_exp"][i].get<double>(), 5e-3);
@@ -75,15 +77,17 @@ TEST_P(RealModelParity, TokenizerGivesTheReferenceIds) {
   ASSERT_NE(engine.runner, nullptr);
   for (const auto& entry : golden_["entries"]) {
     auto tokens = engine.model->tokenizer().Encode(entry["text"].get<std::string>(), {}).tokens;
-    if (engine.model->tokenizer().special().add_bos) tokens.insert(tokens.begin(), engine.model->tokenizer().special().bos);
+    if (engine.model->tokenizer().special().add_bos)
+      tokens.insert(tokens.begin(), engine.model->tokenizer().special().bos);
     EXPECT_EQ(tokens, entry["tokens"].get<std::vector<TokenId>>()) << entry["text"];
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, RealModelParity,
-                         ::testing::Values(RealModelCase{"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct-q4_1.json"},
-                                           RealModelCase{"gemma-3-270m-q4_k_m.gguf", "gemma-3-270m-q4_k_m.json"}),
-                         [](const auto& info) { return info.index == 0 ? "SmolLM2" : "Gemma3"; });
+INSTANTIATE_TEST_SUITE_P(
+    Models, RealModelParity,
+    ::testing::Values(RealModelCase{"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2-135m-instruct-q4_1.json"},
+                      RealModelCase{"gemma-3-270m-q4_k_m.gguf", "gemma-3-270m-q4_k_m.json"}),
+    [](const auto& info) { return info.index == 0 ? "SmolLM2" : "Gemma3"; });
 
 }  // namespace
 }  // namespace hone::testing

@@ -52,8 +52,13 @@ TEST(Refusal, LowLimitOfAnyAccountIsACleanError) {
   EXPECT_NE(runner.error().message.find("memory: scratch: "), std::string::npos) << runner.error().message;
 
   TestEngine engine(TinyModel("llama.gguf"));
-  Sequence sequence{engine.model->MakeCache(PagePool::Create(engine.engine.accounts.kv, 4096), NumericMode::kExact),
-                    {1, 2, 3}, 3, 0, 0, false};
+  Sequence sequence{
+      engine.model->MakeCache(PagePool::Create(engine.engine.accounts.kv, 4096), NumericMode::kExact),
+      {1, 2, 3},
+      3,
+      0,
+      0,
+      false};
   Batch batch;
   AppendRows(sequence, 0, 3, true, false, batch);
   EXPECT_NE(Refusal(engine, batch).find("4096"), std::string::npos);

@@ -89,8 +89,11 @@ TEST_F(Seams, FinishedRowGivesTheLogitsOfTheShorterModel) {
 
 class Recorder : public Observer {
  public:
-  bool Wants(Tensor tensor, int) const override { return tensor == Tensor::kMixerInput || tensor == Tensor::kHidden; }
-  void Observe(Tensor tensor, int layer, std::span<const int64_t> batch_rows, MatrixView<const float> values) override {
+  bool Wants(Tensor tensor, int) const override {
+    return tensor == Tensor::kMixerInput || tensor == Tensor::kHidden;
+  }
+  void Observe(Tensor tensor, int layer, std::span<const int64_t> batch_rows,
+               MatrixView<const float> values) override {
     if (tensor == Tensor::kHidden) {
       hidden.emplace_back(values.row(0), values.row(0) + values.columns);
       return;
@@ -99,7 +102,8 @@ class Recorder : public Observer {
     rows.push_back(static_cast<int64_t>(batch_rows.size()));
     columns = values.columns;
     double squares = 0.0;
-    for (int64_t c = 0; c < values.columns; ++c) squares += static_cast<double>(values.row(0)[c]) * values.row(0)[c];
+    for (int64_t c = 0; c < values.columns; ++c)
+      squares += static_cast<double>(values.row(0)[c]) * values.row(0)[c];
     mean_square.push_back(squares / static_cast<double>(values.columns));
   }
   std::vector<int> layers;
