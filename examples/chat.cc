@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "language/decoding/session.h"
+#include "hone/hone.h"
 
 int main(int argc, char** argv) {
   if (argc < 3) {

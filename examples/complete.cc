@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "language/decoding/session.h"
+#include "hone/hone.h"
 
 int main(int argc, char** argv) {
   if (argc != 3) {

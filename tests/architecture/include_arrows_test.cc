@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 // The step of each wing: a file may include its own wing and wings on lower steps.
 const std::map<std::string, int> kWings = {
     {"core", 0},    {"language", 1}, {"vision", 2},     {"spatial", 2}, {"robotics", 2},
-    {"silicon", 2}, {"training", 3}, {"evaluation", 4}, {"cli", 5},
+    {"silicon", 2}, {"training", 3}, {"evaluation", 4}, {"hone", 5},    {"cli", 6},
 };
 
 // Within a wing: what a room may include beside itself. A room of core that is not listed stands on base
