@@ -69,48 +69,51 @@ HWY_INLINE void ExpandBlocks(const std::byte* group, int64_t first, int64_t bloc
   }
 }
 
-template <int rows>
-HWY_INLINE void RunFloatTile(const float* panel, int64_t columns, const float* x, int64_t x_stride,
-                             bool first, int64_t valid, float* y, int64_t stride) {
-  Floats sum[kParts][rows];
-  if (first) {
-#pragma GCC unroll 12
-    for (int m = 0; m < rows; ++m) {
-#pragma GCC unroll 2
-      for (int part = 0; part < kParts; ++part) sum[part][m] = Repeat(0.0f);
+// Some groups of 16 rows: panels [column][16], `panel_stride` floats apart.
+struct FloatTiles {
+  const float* panels;
+  int64_t panel_stride;
+  int64_t first;  // column
+  int64_t columns;
+  const Activations* x;
+  int64_t valid;  // weight rows that exist
+  float* y;       // of the first weight row
+  int64_t stride;
+};
+
+template <int groups, int rows>
+HWY_INLINE void RunFloatTile(const FloatTiles& tiles, int64_t row) {
+  constexpr int kAll = groups * kParts;
+  const int64_t x_stride = tiles.x->columns;
+  const float* x = reinterpret_cast<const float*>(tiles.x->data) + row * x_stride + tiles.first;
+  float* y = tiles.y + row * tiles.stride;
+  Floats sum[kAll][rows];
+  StartTile(tiles.first == 0, y, tiles.stride, tiles.valid, sum);
+  for (int64_t k = 0; k < tiles.columns; ++k) {
+    Floats w[kAll];
+#pragma GCC unroll 8
+    for (int i = 0; i < kAll; ++i) {
+      w[i] = LoadFloats(tiles.panels + i / kParts * tiles.panel_stride + k * kRowGroup + i % kParts * kLanes);
     }
-  } else {
-    LoadTile(y, stride, valid, sum);
-  }
-  for (int64_t k = 0; k < columns; ++k) {
-    Floats w[kParts];
-#pragma GCC unroll 2
-    for (int part = 0; part < kParts; ++part) w[part] = LoadFloats(panel + k * kRowGroup + kLanes * part);
 #pragma GCC unroll 12
     for (int m = 0; m < rows; ++m) {
       const Floats value = RepeatFloat(x + m * x_stride + k);
-#pragma GCC unroll 2
-      for (int part = 0; part < kParts; ++part) sum[part][m] = MulAdd(w[part], value, sum[part][m]);
+#pragma GCC unroll 8
+      for (int i = 0; i < kAll; ++i) sum[i][m] = MulAdd(w[i], value, sum[i][m]);
     }
   }
-  StoreTile(sum, valid, y, stride);
+  StoreTile(sum, tiles.valid, y, tiles.stride);
 }
 
-// All activation rows times `columns` columns (from column `first` on) of one group.
-HWY_NOINLINE inline void RunFloatTiles(const float* panel, int64_t first, int64_t columns,
-                                       const Activations& x, int64_t valid, float* y, int64_t stride) {
-  const float* values = reinterpret_cast<const float*>(x.data) + first;
+HWY_NOINLINE inline void RunFloatTiles(const FloatTiles& tiles) {
   int64_t m = 0;
-  const auto run = [&]<int rows>() HWY_ATTR {
-    for (; m + rows <= x.rows; m += rows) {
-      RunFloatTile<rows>(panel, columns, values + m * x.columns, x.columns, first == 0, valid, y + m * stride,
-                         stride);
-    }
-  };
-  run.template operator()<kFloatTileRows>();
-  run.template operator()<3>();
-  run.template operator()<1>();
+  for (; m + kFloatTileRows <= tiles.x->rows; m += kFloatTileRows) RunFloatTile<1, kFloatTileRows>(tiles, m);
+  for (; m + 3 <= tiles.x->rows; m += 3) RunFloatTile<1, 3>(tiles, m);
+  for (; m < tiles.x->rows; ++m) RunFloatTile<1, 1>(tiles, m);
 }
+
+// One row of activations: several groups at once, for a sum alone waits for each addition.
+HWY_NOINLINE inline void RunFloatRow(const FloatTiles& tiles) { RunFloatTile<4, 1>(tiles, 0); }
 
 // `expand(group, first, columns, scratch)` returns the panel [columns][16] of a chunk: scratch or the packed
 // data itself.
@@ -119,13 +122,26 @@ HWY_INLINE void MultiplyFloat(const PackedMatrix& w, const Activations& x, int64
                               MatrixView<float> y, const Expand& expand) {
   alignas(64) float scratch[kFloatChunk * kRowGroup];
   const int64_t group_bytes = w.format->GroupBytes(w.columns);
-  for (int64_t row = row_begin; row < row_end; row += kRowGroup) {
+  for (int64_t row = row_begin; row < row_end;) {
     const std::byte* group = w.data + row / kRowGroup * group_bytes;
-    for (int64_t first = 0; first < w.columns; first += kFloatChunk) {
-      const int64_t columns = std::min(kFloatChunk, w.columns - first);
-      const float* panel = expand(group, first, columns, scratch);
-      RunFloatTiles(panel, first, columns, x, std::min(kRowGroup, row_end - row), y.data + row, y.stride);
+    const int64_t groups = x.rows == 1 && row_end - row > 3 * kRowGroup ? 4 : 1;
+    const int64_t chunk = kFloatChunk / groups;
+    for (int64_t first = 0; first < w.columns; first += chunk) {
+      const int64_t columns = std::min(chunk, w.columns - first);
+      const float* panels = expand(group, first, columns, scratch);
+      for (int64_t g = 1; g < groups; ++g) {
+        expand(group + g * group_bytes, first, columns, scratch + g * chunk * kRowGroup);
+      }
+      const int64_t stride = panels == scratch ? chunk * kRowGroup : group_bytes / 4;
+      const int64_t valid = std::min(groups * kRowGroup, row_end - row);
+      const FloatTiles tiles{panels, stride, first, columns, &x, valid, y.data + row, y.stride};
+      if (groups == 4) {
+        RunFloatRow(tiles);
+      } else {
+        RunFloatTiles(tiles);
+      }
     }
+    row += groups * kRowGroup;
   }
 }
 

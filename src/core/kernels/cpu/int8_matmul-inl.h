@@ -28,11 +28,14 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-// Rows of activations that one tile multiplies; 8 float sums, 8 dot products and the operands stay near the
-// registers.
+// A tile is some rows of activations times some vectors of weights ("parts"). Panels are multiplied two
+// vectors at a time, which keeps the loads below the products; 4 rows fill the 16 registers of AVX2, 8 rows
+// the 32 of AVX-512.
 constexpr int kTileRows = kHasByteDot ? 8 : 4;
+constexpr int kPanelParts = 2;
+constexpr int64_t kPanelRows = kPanelParts * kLanes;
 
-// The unpacked form of a group of 16 rows, for weights that are multiplied with many activations.
+// The unpacked form of kPanelRows weight rows, for weights that are multiplied with many activations.
 template <class W>
 struct Panel {
   static constexpr int kOffset = W::kOffset;
@@ -41,35 +44,39 @@ struct Panel {
   static constexpr bool kSubScales = W::kSubScales;
   static constexpr Minimum kMinimum = W::kMinimum;
   static constexpr int kStreamBytes = 0;
-  static constexpr int kScaleAt = 512;
-  static constexpr int kMinAt = kScaleAt + 64;
-  static constexpr int kSubAt = kMinAt + (kMinimum == Minimum::kNone ? 0 : 64);
-  static constexpr int kMinPairAt = kSubAt + (kSubScales ? 64 : 0);
-  static constexpr int kBlockBytes = kMinPairAt + (kMinimum == Minimum::kPerHalf ? 64 : 0);
+  static constexpr int kVector = 4 * kLanes;
+  static constexpr int kRow = kPanelParts * kVector;
+  static constexpr int kScaleAt = 8 * kRow;
+  static constexpr int kMinAt = kScaleAt + kRow;
+  static constexpr int kSubAt = kMinAt + (kMinimum == Minimum::kNone ? 0 : kRow);
+  static constexpr int kMinPairAt = kSubAt + (kSubScales ? kRow : 0);
+  static constexpr int kBlockBytes = kMinPairAt + (kMinimum == Minimum::kPerHalf ? kRow : 0);
 
   const std::byte* block = nullptr;
 
   HWY_INLINE void Seek(const std::byte* panel, int64_t b) { block = panel + b * kBlockBytes; }
-  HWY_INLINE Ints Piece(int part, int j) const { return LoadInts(block + 64 * j + 32 * part); }
-  HWY_INLINE Floats Scale(int part) const { return LoadFloats(block + kScaleAt + 32 * part); }
-  HWY_INLINE Floats Min(int part) const { return LoadFloats(block + kMinAt + 32 * part); }
-  HWY_INLINE Ints SubPair(int part) const { return LoadInts(block + kSubAt + 32 * part); }
-  HWY_INLINE Ints MinPair(int part) const { return LoadInts(block + kMinPairAt + 32 * part); }
+  HWY_INLINE Ints Piece(int part, int j) const { return LoadInts(block + kRow * j + kVector * part); }
+  HWY_INLINE Floats Scale(int part) const { return LoadFloats(block + kScaleAt + kVector * part); }
+  HWY_INLINE Floats Min(int part) const { return LoadFloats(block + kMinAt + kVector * part); }
+  HWY_INLINE Ints SubPair(int part) const { return LoadInts(block + kSubAt + kVector * part); }
+  HWY_INLINE Ints MinPair(int part) const { return LoadInts(block + kMinPairAt + kVector * part); }
 
-  static HWY_INLINE void Unpack(const std::byte* group, int64_t first_block, int64_t blocks,
+  // Fills the parts of one group, from `first_part` of the panel on.
+  static HWY_INLINE void Unpack(const std::byte* group, int64_t first_block, int64_t blocks, int first_part,
                                 std::byte* panel) {
     W w;
     for (int64_t b = 0; b < blocks; ++b) {
       w.Seek(group, first_block + b);
-      std::byte* to = panel + b * kBlockBytes;
+      PrefetchAhead<W::kStreamBytes>(w.Stream());
+      std::byte* to = panel + b * kBlockBytes + kVector * first_part;
 #pragma GCC unroll 2
-      for (int part = 0; part < kParts; ++part) {
+      for (int part = 0; part < kParts; ++part, to += kVector) {
 #pragma GCC unroll 8
-        for (int j = 0; j < 8; ++j) StoreInts(to + 64 * j + 32 * part, w.Piece(part, j));
-        StoreFloats(to + kScaleAt + 32 * part, w.Scale(part));
-        if constexpr (kMinimum != Minimum::kNone) StoreFloats(to + kMinAt + 32 * part, w.Min(part));
-        if constexpr (kSubScales) StoreInts(to + kSubAt + 32 * part, w.SubPair(part));
-        if constexpr (kMinimum == Minimum::kPerHalf) StoreInts(to + kMinPairAt + 32 * part, w.MinPair(part));
+        for (int j = 0; j < 8; ++j) StoreInts(to + kRow * j, w.Piece(part, j));
+        StoreFloats(to + kScaleAt, w.Scale(part));
+        if constexpr (kMinimum != Minimum::kNone) StoreFloats(to + kMinAt, w.Min(part));
+        if constexpr (kSubScales) StoreInts(to + kSubAt, w.SubPair(part));
+        if constexpr (kMinimum == Minimum::kPerHalf) StoreInts(to + kMinPairAt, w.MinPair(part));
       }
     }
   }
@@ -79,56 +86,71 @@ struct Panel {
 // theirs, `sums` point to the pair of sums of row 0.
 #if HWY_TARGET == HWY_AVX3
 
-template <class W, int rows>
+template <class W, int parts, int rows>
 HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, const std::byte* sums,
-                          Ints (&dot)[kParts][rows]) {
-  Ints second[rows];
+                          Ints (&dot)[parts][rows]) {
+  Ints second[parts][rows];
 #pragma GCC unroll 8
   for (int m = 0; m < rows; ++m) {
-    if constexpr (W::kOffset == 0) {
-      dot[0][m] = second[m] = Repeat32(0);
-    } else if constexpr (W::kSubScales) {
-      dot[0][m] = Repeat32(-W::kOffset * LoadAs<int16_t>(sums + 4 * m));
-      second[m] = Repeat32(-W::kOffset * LoadAs<int16_t>(sums + 4 * m + 2));
-    } else {
-      const int both = LoadAs<int16_t>(sums + 4 * m) + LoadAs<int16_t>(sums + 4 * m + 2);
-      dot[0][m] = Repeat32(-W::kOffset * both);
+    Ints first_start = Repeat32(0), second_start = Repeat32(0);
+    if constexpr (W::kOffset != 0) {
+      const Ints pair = RepeatInt(sums + 4 * m);
+      constexpr int kFactor = -W::kOffset & 0xFFFF;
+      if constexpr (W::kSubScales) {
+        first_start = MulPairs16(pair, Repeat32(kFactor));
+        second_start = MulPairs16(pair, Repeat32(static_cast<int>(static_cast<unsigned>(kFactor) << 16)));
+      } else {
+        first_start = MulPairs16(pair, Repeat16(-W::kOffset));
+      }
+    }
+#pragma GCC unroll 2
+    for (int part = 0; part < parts; ++part) {
+      dot[part][m] = first_start;
+      second[part][m] = second_start;
     }
   }
 #pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
     const int j = W::kSubScales ? i : i / 2 + i % 2 * 4;
-    const Ints codes = w.Piece(0, j);
+    Ints codes[parts];
+#pragma GCC unroll 2
+    for (int part = 0; part < parts; ++part) codes[part] = w.Piece(part, j);
 #pragma GCC unroll 8
     for (int m = 0; m < rows; ++m) {
-      Ints& sum = W::kSubScales && i >= 4 ? second[m] : dot[0][m];
-      sum = ByteDot(sum, codes, RepeatInt(pieces + j * step + 4 * m));
+      const Ints x = RepeatInt(pieces + j * step + 4 * m);
+#pragma GCC unroll 2
+      for (int part = 0; part < parts; ++part) {
+        Ints& sum = W::kSubScales && i >= 4 ? second[part][m] : dot[part][m];
+        sum = ByteDot(sum, codes[part], x);
+      }
     }
   }
   if constexpr (W::kSubScales) {
-    const Ints first_scale = LowOf(w.SubPair(0));
-    const Ints second_scale = HighOf(w.SubPair(0));
+#pragma GCC unroll 2
+    for (int part = 0; part < parts; ++part) {
+      const Ints first_scale = LowOf(w.SubPair(part)), second_scale = HighOf(w.SubPair(part));
 #pragma GCC unroll 8
-    for (int m = 0; m < rows; ++m) {
-      dot[0][m] = Add32(Mul32(dot[0][m], first_scale), Mul32(second[m], second_scale));
+      for (int m = 0; m < rows; ++m) {
+        dot[part][m] = Add32(Mul32(dot[part][m], first_scale), Mul32(second[part][m], second_scale));
+      }
     }
   }
 }
 
 #else
 
-template <class W, int rows>
+template <class W, int parts, int rows>
 HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, const std::byte* sums,
-                          Ints (&dot)[kParts][rows]) {
+                          Ints (&dot)[parts][rows]) {
   constexpr int kStride = W::kPieces;
-  Ints words[kParts][rows];
+  Ints words[parts][rows];
 #pragma GCC unroll 8
   for (int i = 0; i < 8; ++i) {
     const int j = W::kSubScales ? i : i / 2 + i % 2 * 4;
-    Ints codes[kParts];
-    Ints magnitudes[kParts];
+    Ints codes[parts];
+    Ints magnitudes[parts];
 #pragma GCC unroll 2
-    for (int part = 0; part < kParts; ++part) {
+    for (int part = 0; part < parts; ++part) {
       codes[part] = w.Piece(part, j);
       if constexpr (W::kSigned) magnitudes[part] = Magnitude8(codes[part]);
     }
@@ -136,7 +158,7 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
     for (int m = 0; m < rows; ++m) {
       const Ints x = RepeatInt(pieces + j * step + 4 * m);
 #pragma GCC unroll 2
-      for (int part = 0; part < kParts; ++part) {
+      for (int part = 0; part < parts; ++part) {
         Ints product;
         if constexpr (W::kSigned) {
           // |w| <= 128 and |x| <= 127: a pair stays below 2^15.
@@ -145,31 +167,32 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
           product = MulPairs8(codes[part], x);
         }
         words[part][m] = i % kStride == 0 ? product : Add16(words[part][m], product);
+        Pin(words[part][m]);
         if (i % kStride == kStride - 1) {
           Ints factor = Repeat16(1);
           if constexpr (W::kSubScales)
             factor = i < 4 ? LowTwice(w.SubPair(part)) : HighTwice(w.SubPair(part));
           const Ints wide = MulPairs16(words[part][m], factor);
           dot[part][m] = i < kStride ? wide : Add32(dot[part][m], wide);
+          Pin(dot[part][m]);
         }
       }
     }
   }
   if constexpr (W::kOffset != 0) {
-    static_assert((W::kOffset & (W::kOffset - 1)) == 0);
 #pragma GCC unroll 4
     for (int m = 0; m < rows; ++m) {
+      // -offset * sum(x), for each half where they have scales of their own.
       const Ints pair = RepeatInt(sums + 4 * m);
-      if constexpr (W::kSubScales) {
+      Ints correction = MulPairs16(pair, Repeat16(-W::kOffset));
 #pragma GCC unroll 2
-        for (int part = 0; part < kParts; ++part) {
+      for (int part = 0; part < parts; ++part) {
+        if constexpr (W::kSubScales) {
           constexpr int kShift = __builtin_ctz(static_cast<unsigned>(W::kOffset));
-          dot[part][m] = Sub32(dot[part][m], ShiftLeft<kShift>(MulPairs16(w.SubPair(part), pair)));
+          static_assert(W::kOffset == 1 << kShift);
+          correction = Sub32(Repeat32(0), ShiftLeft<kShift>(MulPairs16(w.SubPair(part), pair)));
         }
-      } else {
-        const Ints correction = MulPairs16(pair, Repeat16(W::kOffset));
-#pragma GCC unroll 2
-        for (int part = 0; part < kParts; ++part) dot[part][m] = Sub32(dot[part][m], correction);
+        dot[part][m] = Add32(dot[part][m], correction);
       }
     }
   }
@@ -179,19 +202,19 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
 
 // Adds `blocks` blocks to sum[part][m] for `rows` activation rows that start at row `first` of a group of
 // `group_rows`.
-template <class W, int rows>
+template <class W, int parts, int rows>
 HWY_INLINE void AddBlocks(const std::byte* weights, int64_t first_block, int64_t blocks, const std::byte* x,
-                          int64_t group_rows, int64_t first, Floats (&sum)[kParts][rows]) {
+                          int64_t group_rows, int64_t first, Floats (&sum)[parts][rows]) {
   W w;
   const int64_t step = 4 * group_rows;
   x += first_block * group_rows * kInt8BlockBytes + 4 * first;
   for (int64_t b = 0; b < blocks; ++b, x += group_rows * kInt8BlockBytes) {
     w.Seek(weights, b);
     if constexpr (W::kStreamBytes > 0) PrefetchAhead<W::kStreamBytes>(w.Stream());
-    Ints dot[kParts][rows];
-    BlockDots<W, rows>(w, x, step, x + 10 * step, dot);
+    Ints dot[parts][rows];
+    BlockDots<W, parts, rows>(w, x, step, x + 10 * step, dot);
 #pragma GCC unroll 2
-    for (int part = 0; part < kParts; ++part) {
+    for (int part = 0; part < parts; ++part) {
       const Floats scale = w.Scale(part);
 #pragma GCC unroll 8
       for (int m = 0; m < rows; ++m) {
@@ -209,87 +232,84 @@ HWY_INLINE void AddBlocks(const std::byte* weights, int64_t first_block, int64_t
   }
 }
 
-// y[m][0 .. valid) of a 16-row group.
-template <int rows>
-HWY_INLINE void StoreTile(const Floats (&sum)[kParts][rows], int64_t valid, float* y, int64_t stride) {
-#pragma GCC unroll 8
+// y[m][0 .. valid) of the rows of a tile.
+template <int parts, int rows>
+HWY_INLINE void StoreTile(const Floats (&sum)[parts][rows], int64_t valid, float* y, int64_t stride) {
+#pragma GCC unroll 12
   for (int m = 0; m < rows; ++m) {
-    if (valid >= kRowGroup) {
-#pragma GCC unroll 2
-      for (int part = 0; part < kParts; ++part) StoreFloats(y + m * stride + kLanes * part, sum[part][m]);
+    if (valid >= parts * kLanes) {
+#pragma GCC unroll 8
+      for (int part = 0; part < parts; ++part) StoreFloats(y + m * stride + kLanes * part, sum[part][m]);
     } else {
-      float all[kRowGroup];
-#pragma GCC unroll 2
-      for (int part = 0; part < kParts; ++part) StoreFloats(all + kLanes * part, sum[part][m]);
+      float all[parts * kLanes];
+#pragma GCC unroll 8
+      for (int part = 0; part < parts; ++part) StoreFloats(all + kLanes * part, sum[part][m]);
       std::copy(all, all + valid, y + m * stride);
     }
   }
 }
 
-template <int rows>
-HWY_INLINE void LoadTile(const float* y, int64_t stride, int64_t valid, Floats (&sum)[kParts][rows]) {
-#pragma GCC unroll 8
+// Zeros where `first`, else what StoreTile left.
+template <int parts, int rows>
+HWY_INLINE void StartTile(bool first, const float* y, int64_t stride, int64_t valid,
+                          Floats (&sum)[parts][rows]) {
+#pragma GCC unroll 12
   for (int m = 0; m < rows; ++m) {
-    float all[kRowGroup];
+    float all[parts * kLanes];
     const float* from = y + m * stride;
-    if (valid < kRowGroup) {
-      std::fill(all, all + kRowGroup, 0.0f);
+    if (!first && valid < parts * kLanes) {
+      std::fill(all, all + parts * kLanes, 0.0f);
       std::copy(from, from + valid, all);
       from = all;
     }
-#pragma GCC unroll 2
-    for (int part = 0; part < kParts; ++part) sum[part][m] = LoadFloats(from + kLanes * part);
+#pragma GCC unroll 8
+    for (int part = 0; part < parts; ++part)
+      sum[part][m] = first ? Repeat(0.0f) : LoadFloats(from + kLanes * part);
   }
 }
 
-// What a tile works on: activation rows [row, ...) of all, weights of one group.
-struct Int8Tile {
+// What tiles work on: the weights of some rows, a range of columns, all activations.
+struct Int8Tiles {
   const std::byte* weights;
   int64_t first_block;  // the columns' first block; the weights begin there, the activations do not
   int64_t blocks;
   const Activations* x;
   int64_t valid;  // weight rows that exist
-  float* y;       // the group's first column
+  float* y;       // of the first weight row
   int64_t stride;
 };
 
-template <class W, int rows, int fixed_group_rows>
-HWY_INLINE void RunTile(const Int8Tile& tile, int64_t row) {
+// `fixed_group_rows` is the number of rows in the activations' group where it is known, else 0.
+template <class W, int parts, int rows, int fixed_group_rows>
+HWY_INLINE void RunTile(const Int8Tiles& tiles, int64_t row) {
   const int64_t group = row / kActivationGroup * kActivationGroup;
-  const int64_t left = std::min(kActivationGroup, tile.x->rows - group);
+  const int64_t left = std::min(kActivationGroup, tiles.x->rows - group);
   const int64_t group_rows = fixed_group_rows > 0 ? fixed_group_rows : left;
-  const std::byte* x = tile.x->data + group * (tile.x->columns / 32) * kInt8BlockBytes;
-  Floats sum[kParts][rows];
-  float* y = tile.y + row * tile.stride;
-  if (tile.first_block == 0) {
-#pragma GCC unroll 8
-    for (int m = 0; m < rows; ++m) {
-#pragma GCC unroll 2
-      for (int part = 0; part < kParts; ++part) sum[part][m] = Repeat(0.0f);
-    }
-  } else {
-    LoadTile(y, tile.stride, tile.valid, sum);
-  }
-  AddBlocks<W, rows>(tile.weights, tile.first_block, tile.blocks, x, group_rows, row - group, sum);
-  StoreTile(sum, tile.valid, y, tile.stride);
+  const std::byte* x = tiles.x->data + group * (tiles.x->columns / 32) * kInt8BlockBytes;
+  float* y = tiles.y + row * tiles.stride;
+  Floats sum[parts][rows];
+  StartTile(tiles.first_block == 0, y, tiles.stride, tiles.valid, sum);
+  AddBlocks<W, parts, rows>(tiles.weights, tiles.first_block, tiles.blocks, x, group_rows, row - group, sum);
+  StoreTile(sum, tiles.valid, y, tiles.stride);
 }
 
 // Activation rows [begin, end), which begin at a multiple of the group and end at one or at the last row.
-template <class W>
-HWY_NOINLINE void RunTiles(const Int8Tile& tile, int64_t begin, int64_t end) {
+template <class W, int parts>
+HWY_NOINLINE void RunTiles(const Int8Tiles& tiles, int64_t begin, int64_t end) {
   int64_t m = begin;
   for (; m + kActivationGroup <= end; m += kActivationGroup) {
-    for (int64_t i = 0; i < kActivationGroup; i += kTileRows)
-      RunTile<W, kTileRows, kActivationGroup>(tile, m + i);
+    for (int64_t i = 0; i < kActivationGroup; i += kTileRows) {
+      RunTile<W, parts, kTileRows, kActivationGroup>(tiles, m + i);
+    }
   }
-  for (; m + 4 <= end; m += 4) RunTile<W, 4, 0>(tile, m);
+  for (; m + 4 <= end; m += 4) RunTile<W, parts, 4, 0>(tiles, m);
   switch (end - m) {
     case 3:
-      return RunTile<W, 3, 0>(tile, m);
+      return RunTile<W, parts, 3, 0>(tiles, m);
     case 2:
-      return RunTile<W, 2, 0>(tile, m);
+      return RunTile<W, parts, 2, 0>(tiles, m);
     case 1:
-      return RunTile<W, 1, 0>(tile, m);
+      return RunTile<W, parts, 1, 0>(tiles, m);
     default:
       return;
   }
@@ -297,32 +317,39 @@ HWY_NOINLINE void RunTiles(const Int8Tile& tile, int64_t begin, int64_t end) {
 
 // Up to this many rows are multiplied with weights unpacked in registers.
 constexpr int64_t kDirectRows = 4;
-// Groups whose panels are filled at once, so that activations are read from near; and columns of a panel.
-constexpr int64_t kPanelGroups = 2;
+// Panels that are filled at once, so that activations are read from near, and blocks of columns in a panel.
+constexpr int64_t kPanels = 32 / kPanelRows;
 constexpr int64_t kPanelBlocks = 64;
-// Activation rows that stay in the first-level cache while the panels pass.
-constexpr int64_t kRowsAtOnce = kActivationGroup;
+
+// Fills the panel of the rows [row, row + kPanelRows), of which those from row_end on may be missing groups.
+template <class W>
+HWY_INLINE void FillPanel(const PackedMatrix& w, int64_t row, int64_t row_end, int64_t first, int64_t blocks,
+                          std::byte* panel) {
+  for (int part = 0; part < kPanelParts; part += kParts) {
+    // A missing group is replaced by the one before: its results are not stored.
+    const int64_t at = row + part * kLanes < row_end ? row + part * kLanes : row;
+    Panel<W>::Unpack(w.data + at / kRowGroup * w.format->GroupBytes(w.columns), first, blocks, part, panel);
+  }
+}
 
 template <class W>
 HWY_INLINE void MultiplyPanels(const PackedMatrix& w, const Activations& x, int64_t row_begin,
                                int64_t row_end, MatrixView<float> y) {
   using P = Panel<W>;
-  alignas(64) std::byte panels[kPanelGroups][kPanelBlocks * P::kBlockBytes];
-  const int64_t group_bytes = w.format->GroupBytes(w.columns);
+  alignas(64) std::byte panels[kPanels][kPanelBlocks * P::kBlockBytes];
   const int64_t blocks = w.columns / 32;
-  for (int64_t row = row_begin; row < row_end; row += kPanelGroups * kRowGroup) {
-    const int64_t groups = std::min(kPanelGroups, (row_end - row + kRowGroup - 1) / kRowGroup);
+  for (int64_t row = row_begin; row < row_end; row += kPanels * kPanelRows) {
+    const int64_t count = std::min(kPanels, (row_end - row + kPanelRows - 1) / kPanelRows);
     for (int64_t first = 0; first < blocks; first += kPanelBlocks) {
-      const int64_t count = std::min(kPanelBlocks, blocks - first);
-      for (int64_t g = 0; g < groups; ++g) {
-        P::Unpack(w.data + (row / kRowGroup + g) * group_bytes, first, count, panels[g]);
-      }
-      for (int64_t m = 0; m < x.rows; m += kRowsAtOnce) {
-        for (int64_t g = 0; g < groups; ++g) {
-          const int64_t n = row + g * kRowGroup;
-          const Int8Tile tile{panels[g],  first,   count, &x, std::min(kRowGroup, row_end - n),
-                              y.data + n, y.stride};
-          RunTiles<P>(tile, m, std::min(m + kRowsAtOnce, x.rows));
+      const int64_t some = std::min(kPanelBlocks, blocks - first);
+      for (int64_t i = 0; i < count; ++i)
+        FillPanel<W>(w, row + i * kPanelRows, row_end, first, some, panels[i]);
+      for (int64_t m = 0; m < x.rows; m += kActivationGroup) {
+        for (int64_t i = 0; i < count; ++i) {
+          const int64_t n = row + i * kPanelRows;
+          const int64_t valid = std::min(kPanelRows, row_end - n);
+          const Int8Tiles tiles{panels[i], first, some, &x, valid, y.data + n, y.stride};
+          RunTiles<P, kPanelParts>(tiles, m, std::min(m + kActivationGroup, x.rows));
         }
       }
     }
@@ -335,17 +362,13 @@ HWY_INLINE void MultiplyInt8(const PackedMatrix& w, const Activations& x, int64_
   if (x.rows > kDirectRows) return MultiplyPanels<W>(w, x, row_begin, row_end, y);
   const int64_t group_bytes = w.format->GroupBytes(w.columns);
   for (int64_t row = row_begin; row < row_end; row += kRowGroup) {
-    const Int8Tile tile{w.data + row / kRowGroup * group_bytes,
-                        0,
-                        w.columns / 32,
-                        &x,
-                        std::min(kRowGroup, row_end - row),
-                        y.data + row,
-                        y.stride};
+    const std::byte* group = w.data + row / kRowGroup * group_bytes;
+    const Int8Tiles tiles{group,        0,       w.columns / 32, &x, std::min(kRowGroup, row_end - row),
+                          y.data + row, y.stride};
     if (x.rows == 1) {
-      RunTile<W, 1, 1>(tile, 0);
+      RunTile<W, kParts, 1, 1>(tiles, 0);
     } else {
-      RunTiles<W>(tile, 0, x.rows);
+      RunTiles<W, kParts>(tiles, 0, x.rows);
     }
   }
 }

@@ -188,6 +188,16 @@ HWY_INLINE Ints HighTwice(Ints pairs) {
 HWY_INLINE Ints LowOf(Ints pairs) { return ShiftRightSigned<16>(ShiftLeft<16>(pairs)); }
 HWY_INLINE Ints HighOf(Ints pairs) { return ShiftRightSigned<16>(pairs); }
 
+// Keeps a sum in its register and its additions in the written order: compilers regroup integer sums into
+// trees, which need more registers than there are.
+HWY_INLINE void Pin(Ints& v) {
+#if HWY_TARGET == HWY_AVX3
+  asm("" : "+v"(v));
+#else
+  asm("" : "+x"(v));
+#endif
+}
+
 // Asks for the cache lines that a stream of weights needs next: without it one core stops at two thirds of
 // what it can read. `bytes` is what one step consumes.
 template <int bytes>
