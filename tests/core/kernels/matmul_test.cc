@@ -272,18 +272,17 @@ TEST(Prepare, ScalesEachBlockByItsLargestValue) {
   ASSERT_TRUE(SetCpuTargetForTest(""));
 }
 
-TEST(RowsPerTask, AreMultiplesOfTheGroupAndShrinkWithTheWork) {
+TEST(RowsPerTask, AreGroupsWithABoundedNumberOfProducts) {
   for (const WeightFormat* format : WeightFormats()) {
     for (int64_t columns : {256, 4096, 16384}) {
       const PackedMatrix w{format, 100000, columns, nullptr};
-      int64_t last = RowsPerTask(w, 1);
       for (int64_t m : {1, 8, 64, 512}) {
         const int64_t rows = RowsPerTask(w, m);
         EXPECT_EQ(rows % kRowGroup, 0);
         EXPECT_GE(rows, kRowGroup);
-        EXPECT_LE(rows, last);
-        last = rows;
+        if (rows > kRowGroup) EXPECT_LE(rows * columns * m, 40'000'000);
       }
+      EXPECT_LE(RowsPerTask(w, 1) * columns, std::max<int64_t>(1 << 20, kRowGroup * columns));
     }
   }
 }
