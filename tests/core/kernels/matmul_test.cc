@@ -280,7 +280,9 @@ TEST(RowsPerTask, AreGroupsWithABoundedNumberOfProducts) {
         const int64_t rows = RowsPerTask(w, m);
         EXPECT_EQ(rows % kRowGroup, 0);
         EXPECT_GE(rows, kRowGroup);
-        if (rows > kRowGroup) EXPECT_LE(rows * columns * m, 40'000'000);
+        if (rows > kRowGroup) {
+          EXPECT_LE(rows * columns * m, 40'000'000);
+        }
       }
       EXPECT_LE(RowsPerTask(w, 1) * columns, std::max<int64_t>(1 << 20, kRowGroup * columns));
     }
