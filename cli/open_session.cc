@@ -1,0 +1,27 @@
+#include "cli/open_session.h"
+
+#include <chrono>
+
+#include "core/kernels/cpu/cpu_target.h"
+
+namespace hone {
+
+Result<OpenedSession> OpenSession(const ModelOptions& model, int64_t context, int64_t chunk) {
+  const auto start = std::chrono::steady_clock::now();
+  HONE_CHECK_OK(InitCpuTarget());
+  HONE_TRY(const std::string path, FindModel(model));
+  auto engine = std::make_shared<Engine>(model.ThreadCount());
+  LoadOptions load;
+  load.chat_template_file = model.chat_template;
+  load.progress = true;
+  HONE_TRY(auto loaded, LoadModel(path, *engine, load));
+  SessionOptions options;
+  options.context = context;
+  options.chunk = chunk;
+  options.mode = model.exact ? NumericMode::kExact : NumericMode::kFast;
+  HONE_TRY(Session session, Session::Create(std::move(engine), std::move(loaded), options));
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return OpenedSession{std::move(session), seconds};
+}
+
+}  // namespace hone

@@ -1,0 +1,91 @@
+#include "evaluation/metrics/machine_probe.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <string>
+
+namespace hone {
+namespace {
+
+constexpr uint64_t kProbeBytes = 512ull
+                                 << 20;  // beyond the last-level caches of today's servers' single sockets
+constexpr uint64_t kTaskBytes = 1ull << 20;  // some 0.1 ms a task
+constexpr int kPasses = 5;
+constexpr int64_t kSpins = 400'000;  // some 0.4 ms a task
+constexpr int64_t kSpinTasks = 40;   // for each thread
+
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+uint64_t SumWords(std::span<const uint64_t> words) {
+  constexpr size_t kLanes = 16;
+  uint64_t sums[kLanes] = {};
+  for (size_t i = 0; i + kLanes <= words.size(); i += kLanes) {
+    for (size_t j = 0; j < kLanes; ++j) sums[j] += words[i + j];
+  }
+  uint64_t sum = 0;
+  for (const uint64_t lane : sums) sum += lane;
+  return sum;
+}
+
+// A chain of dependent multiplications: its time is the processor's, not the memory's.
+uint64_t Spin(uint64_t value) {
+  for (int64_t i = 0; i < kSpins; ++i) value = value * 6364136223846793005ull + 1442695040888963407ull;
+  return value;
+}
+
+}  // namespace
+
+Result<double> MeasureReadBandwidth(ComputeShare& share, MemoryAccount& account) {
+  HONE_TRY(const Buffer buffer, Buffer::Allocate(account, kProbeBytes));
+  const std::span<uint64_t> words = buffer.as<uint64_t>();
+  constexpr auto kTasks = static_cast<int64_t>(kProbeBytes / kTaskBytes);
+  constexpr size_t kTaskWords = kTaskBytes / sizeof(uint64_t);
+  const auto part = [&](int64_t task) {
+    return words.subspan(static_cast<size_t>(task) * kTaskWords, kTaskWords);
+  };
+  share.ParallelFor(kTasks, [&](int64_t task) { std::fill(part(task).begin(), part(task).end(), 1); });
+  double best = 0.0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    std::atomic<uint64_t> sum{0};
+    const double start = Seconds();
+    share.ParallelFor(kTasks,
+                      [&](int64_t task) { sum.fetch_add(SumWords(part(task)), std::memory_order_relaxed); });
+    const double seconds = Seconds() - start;
+    if (sum.load() != words.size())
+      return Failed("read bandwidth: the probe read {}, expected {}", sum.load(), words.size());
+    best = std::max(best, static_cast<double>(kProbeBytes) / seconds);
+  }
+  return best;
+}
+
+double MeasureFreeCores(ComputeShare& share) {
+  std::atomic<uint64_t> sink{0};
+  const auto spin = [&](int64_t task) {
+    sink.fetch_add(Spin(static_cast<uint64_t>(task)), std::memory_order_relaxed);
+  };
+  // The fastest single task is what one undisturbed core takes.
+  double one = 1e9;
+  for (int i = 0; i < kPasses; ++i) {
+    const double start = Seconds();
+    spin(i);
+    one = std::min(one, Seconds() - start);
+  }
+  const int64_t tasks = kSpinTasks * share.threads();
+  const double start = Seconds();
+  share.ParallelFor(tasks, spin);
+  return one * static_cast<double>(tasks) / (Seconds() - start);
+}
+
+uint64_t PeakResidentBytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::strtoull(line.c_str() + 6, nullptr, 10) * 1024;
+  }
+  return 0;
+}
+
+}  // namespace hone

@@ -1,0 +1,23 @@
+// What this machine gives right now: the limits beside which a speed is read.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/compute_share.h"
+#include "core/base/memory_account.h"
+
+namespace hone {
+
+// Bytes per second that all threads of `share` together read from memory: the best of several passes over a
+// buffer that is larger than the caches, drawn from `account`.
+Result<double> MeasureReadBandwidth(ComputeShare& share, MemoryAccount& account);
+
+// How many processors' worth of arithmetic the threads of `share` get: about their number where nobody else
+// computes.
+double MeasureFreeCores(ComputeShare& share);
+
+// The most memory this process ever had resident (VmHWM of /proc/self/status), bytes; 0 where that cannot be
+// read.
+uint64_t PeakResidentBytes();
+
+}  // namespace hone
