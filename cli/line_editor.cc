@@ -95,7 +95,7 @@ void LineEditor::Redraw() const {
 }
 
 void LineEditor::Insert(std::string_view bytes) {
-  line_.insert(cursor_, bytes);
+  line_ = line_.substr(0, cursor_).append(bytes).append(line_, cursor_);
   cursor_ += bytes.size();
 }
 

@@ -21,6 +21,14 @@ namespace hone {
 namespace {
 
 constexpr Command kCommands[] = {
+    {"chat", "Talk with a model on the terminal, or line by line through a pipe",
+     "hone chat smollm2-135m --system \"Be brief.\"", AddChat},
+    {"run", "Answer one prompt, from an argument, a file, standard input or token ids",
+     "hone run smollm2-135m --prompt \"What is a hone?\" --max-tokens 60", AddRun},
+    {"perplexity", "Measure how well a model predicts a text",
+     "hone perplexity smollm2-135m test.txt --chunks 40", AddPerplexity},
+    {"bench", "Measure how fast a model reads and writes here, beside what memory allows",
+     "hone bench smollm2-135m --threads 2 --json", AddBench},
     {"inspect", "Show what is in a model file: metadata, tensors, types, sizes, memory a token",
      "hone inspect model.gguf --json", AddInspect},
     {"pull", "Fetch a model, or list the models that are known by name", "hone pull smollm2-135m", AddPull},

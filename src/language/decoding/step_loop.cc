@@ -98,7 +98,7 @@ void StepLoop::Step() {
   if (parts.empty()) {
     // Nobody is content with a whole step's rows: waiting would never end.
     for (auto& generation : live_) {
-      generation->Fail(Failed("step: {} rows are too few for this decoding strategy", options_.rows).error());
+      generation->Fail(Failed("step: {} rows are too few for this decoding strategy", options_.rows).value());
     }
   }
   std::vector<Part*> left;
