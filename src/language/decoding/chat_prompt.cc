@@ -19,8 +19,12 @@ std::tm Now() {
   return local;
 }
 
+tl::unexpected<Error> BadMessages(std::string_view where, std::string_view text) {
+  return tl::unexpected(Error{ErrorKind::kBadInput, fmt::format("messages{}: {}", where, text)});
+}
+
 tl::unexpected<Error> BadMessage(size_t index, std::string_view field, std::string_view text) {
-  return BadInput("messages", fmt::format("[{}].{}", index, field), "{}", text);
+  return BadMessages(fmt::format("[{}]{}{}", index, field.empty() ? "" : ".", field), text);
 }
 
 // A content that templates can take: a string, or null beside tool calls.
@@ -60,8 +64,8 @@ Result<Json> PlainContent(const Json& message, size_t index) {
 
 Result<Json> PlainMessages(const Json& messages) {
   if (!messages.is_array())
-    return BadInput("messages", "", "found {}, expected an array", messages.type_name());
-  if (messages.empty()) return BadInput("messages", "", "found none, expected at least one");
+    return BadMessages("", fmt::format("found {}, expected an array", messages.type_name()));
+  if (messages.empty()) return BadMessages("", "found none, expected at least one");
   Json plain = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     Json message = messages[i];
