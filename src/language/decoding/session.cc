@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/downloads/model_cache.h"
 #include "language/decoding/plain_decoding.h"
 #include "language/decoding/step_loop.h"
 
@@ -18,9 +19,10 @@ double Answer::decode_tokens_per_second() const {
   return tokens.size() > 1 && seconds > 0.0 ? static_cast<double>(tokens.size() - 1) / seconds : 0.0;
 }
 
-Result<Session> Session::Load(const std::string& path, const LoadOptions& load,
+Result<Session> Session::Load(const std::string& name, const LoadOptions& load,
                               const SessionOptions& options) {
   auto engine = std::make_shared<Engine>();
+  HONE_TRY(const std::string path, ResolveModel(name));
   HONE_TRY(auto model, LoadModel(path, *engine, load));
   return Create(std::move(engine), std::move(model), options);
 }

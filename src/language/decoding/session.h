@@ -70,8 +70,8 @@ class Session {
     return *this;
   }
 
-  // `path`: a GGUF file, any shard of a split one, or a Hugging Face folder.
-  static Result<Session> Load(const std::string& path, const LoadOptions& load = {},
+  // `name`: a GGUF file, any shard of a split one, a Hugging Face folder, or the name of a model that was pulled.
+  static Result<Session> Load(const std::string& name, const LoadOptions& load = {},
                               const SessionOptions& options = {});
   static Result<Session> Create(std::shared_ptr<Engine> engine, std::shared_ptr<const Model> model,
                                 const SessionOptions& options = {});

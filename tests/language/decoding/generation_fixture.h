@@ -16,19 +16,27 @@
 
 namespace hone::testing {
 
-// Written once a test program.
-inline const std::string& RandomModelPath() {
-  static const std::string path = [] {
-    const auto file =
-        std::filesystem::temp_directory_path() / ("hone-decoding-" + std::to_string(getpid()) + ".gguf");
-    const auto written = WriteRandomModel("llama-tiny", DType::kF32, 1, file.string());
+// A file that is there as long as the test program runs.
+class RandomModelFile {
+ public:
+  RandomModelFile()
+      : path_(std::filesystem::temp_directory_path() / ("hone-decoding-" + std::to_string(getpid()) + ".gguf")) {
+    const auto written = WriteRandomModel("llama-tiny", DType::kF32, 1, path_.string());
     EXPECT_TRUE(written) << written.error().message;
-    return file.string();
-  }();
-  return path;
+  }
+  ~RandomModelFile() { std::filesystem::remove(path_); }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string RandomModelPath() {
+  static const RandomModelFile file;
+  return file.path();
 }
 
-// An engine with the random model; the file is removed as soon as it is loaded.
+// An engine with the random model.
 struct TinyEngine {
   explicit TinyEngine(int64_t max_rows = 64, NumericMode mode = NumericMode::kFast) {
     engine = std::make_shared<Engine>(2);

@@ -194,7 +194,6 @@ TEST(Generation, StopsAtAnEndTokenAndGoesPastItWhenAsked) {
   ASSERT_TRUE(free.Start(engine, loop));
   loop.Run();
   const TokenId end = free.Tokens()[4];
-  const auto first = static_cast<size_t>(std::ranges::find(free.Tokens(), end) - free.Tokens().begin());
 
   Request stopped{.prompt = free.prompt};
   stopped.rules.ends = {end};
