@@ -14,6 +14,7 @@ Result<OpenedSession> OpenSession(const ModelOptions& model, int64_t context, in
   LoadOptions load;
   load.chat_template_file = model.chat_template;
   load.progress = true;
+  load.context = context;
   HONE_TRY(auto loaded, LoadModel(path, *engine, load));
   SessionOptions options;
   options.context = context;

@@ -23,7 +23,9 @@ Result<Session> Session::Load(const std::string& name, const LoadOptions& load,
                               const SessionOptions& options) {
   auto engine = std::make_shared<Engine>();
   HONE_TRY(const std::string path, ResolveModel(name));
-  HONE_TRY(auto model, LoadModel(path, *engine, load));
+  LoadOptions stretched = load;
+  if (stretched.context == 0) stretched.context = options.context;
+  HONE_TRY(auto model, LoadModel(path, *engine, stretched));
   return Create(std::move(engine), std::move(model), options);
 }
 
