@@ -9,7 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/open_session.h"
-#include "cli/text_file.h"
+#include "cli/text_input.h"
 #include "core/base/progress.h"
 #include "evaluation/metrics/perplexity.h"
 
@@ -28,7 +28,7 @@ struct Options {
 constexpr int64_t kStepRows = 512;
 
 Result<void> Run(const Options& options) {
-  HONE_TRY(const std::string text, ReadTextFile(options.file));
+  HONE_TRY(const std::string text, ReadText(options.file));
   HONE_TRY(OpenedSession opened, OpenSession(options.model, 0, kStepRows));
   Session& session = opened.session;
   PerplexityOptions perplexity;

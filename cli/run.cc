@@ -13,7 +13,7 @@
 #include "cli/model_options.h"
 #include "cli/open_session.h"
 #include "cli/sampling_options.h"
-#include "cli/text_file.h"
+#include "cli/text_input.h"
 #include "core/base/progress.h"
 
 namespace hone {
@@ -76,7 +76,7 @@ Result<void> CheckSources(const Options& options) {
 
 Result<std::string> PromptText(const Options& options) {
   if (options.prompt) return *options.prompt;
-  return ReadTextFile(options.file.empty() ? "-" : options.file);
+  return ReadText(options.file.empty() ? "-" : options.file);
 }
 
 Result<Json> Messages(const Options& options) {
@@ -84,7 +84,7 @@ Result<Json> Messages(const Options& options) {
     HONE_TRY(std::string text, PromptText(options));
     return Json::array({{{"role", "user"}, {"content", std::move(text)}}});
   }
-  HONE_TRY(const std::string text, ReadTextFile(options.messages));
+  HONE_TRY(const std::string text, ReadText(options.messages));
   Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded())
     return BadInput(options.messages, "JSON", "not valid, expected an array of messages");

@@ -7,16 +7,16 @@
 //   const hone::ChatMessage question{"user", "What is a hone?"};
 //   const auto answer = session->Chat({&question, 1}, options);
 //
-// Errors are values: Result<T> holds a T or an Error with one line of text. A Session is used by one thread; any number of
-// them share a Model and an Engine (Session::Create).
+// Errors are values: Result<T> holds a T or an Error with one line of text. A Session is used by one thread;
+// any number of them share a Model and an Engine (Session::Create).
 #pragma once
 
-#include "core/base/result.h"                  // Result, Error
-#include "core/downloads/model_cache.h"        // ResolveModel
-#include "evaluation/metrics/perplexity.h"     // MeasurePerplexity
-#include "language/decoding/chat_prompt.h"     // ChatMessage, ChatPrompt
+#include "core/base/result.h"               // Result, Error
+#include "core/downloads/model_cache.h"     // ResolveModel
+#include "evaluation/metrics/perplexity.h"  // MeasurePerplexity
+#include "language/decoding/chat_prompt.h"  // ChatMessage, ChatPrompt
 #include "language/decoding/logits_processor.h"
-#include "language/decoding/sampler.h"         // SamplingOptions
-#include "language/decoding/session.h"         // Session, GenerateOptions, Answer
-#include "language/decoding/step_loop.h"       // many conversations in one batch
-#include "language/models/model.h"             // Engine, Model, LoadModel
+#include "language/decoding/sampler.h"    // SamplingOptions
+#include "language/decoding/session.h"    // Session, GenerateOptions, Answer
+#include "language/decoding/step_loop.h"  // many conversations in one batch
+#include "language/models/model.h"        // Engine, Model, LoadModel

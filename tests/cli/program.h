@@ -24,14 +24,14 @@ inline std::string ReadWholeFile(const std::filesystem::path& path) {
   return text.str();
 }
 
-// `arguments` is read by a shell: quote in single quotes what needs it.
-inline ProgramRun RunHone(const std::string& arguments) {
+// `arguments` is read by a shell: quote in single quotes what needs it. `input` is the file on standard input.
+inline ProgramRun RunHone(const std::string& arguments, const std::string& input = "/dev/null") {
   std::string name = (std::filesystem::temp_directory_path() / "hone_cli_XXXXXX").string();
   const std::filesystem::path folder = mkdtemp(name.data());
   const std::string redirect =
       arguments.find('>') == std::string::npos ? " >" + (folder / "out").string() : "";
   const std::string command =
-      HONE_PROGRAM " " + arguments + redirect + " 2>" + (folder / "err").string() + " </dev/null";
+      HONE_PROGRAM " " + arguments + redirect + " 2>" + (folder / "err").string() + " <" + input;
   const int status = std::system(command.c_str());
   ProgramRun run{WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadWholeFile(folder / "out"),
                  ReadWholeFile(folder / "err")};
