@@ -84,6 +84,11 @@ std::span<const WeightFormat* const> WeightFormats();
 int64_t PreparedBytes(ActivationForm form, int64_t rows, int64_t columns);
 void Prepare(ActivationForm form, MatrixView<const float> x, int64_t begin, int64_t end, std::byte* data);
 
+// What kInt8 leaves out of a row: residual_i = x_i - scale q_i (one fused operation). The product with x plus
+// the product with the residual, prepared as a row of its own, is that of activations of some 15 bits. `x`
+// holds a multiple of 32 values; a block that is not finite stays so.
+void QuantizationResidual(std::span<const float> x, std::span<float> residual);
+
 // The instruction that multiplies bytes on the active CPU target: "scalar", "maddubs" (AVX2) or "vpdpbusd"
 // (AVX-512 VNNI).
 std::string_view ActiveInt8Kernel();

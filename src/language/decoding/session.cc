@@ -130,7 +130,8 @@ Result<Answer> Session::Generate(Encoding prompt, const std::vector<TokenId>& en
   HONE_TRY(std::shared_ptr<Generation> generation,
            Generation::Create(std::move(strategy), std::move(rules), options.listener, model_->tokenizer()));
 
-  StepLoop loop({.rows = options_.chunk, .chunk = options_.chunk});
+  const int64_t rows = runner_->options().max_rows;
+  StepLoop loop({.rows = rows, .chunk = rows});
   loop.Add(generation);
   while (!loop.idle()) {
     if (options.cancel && options.cancel->load(std::memory_order_relaxed)) generation->Cancel();

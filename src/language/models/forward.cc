@@ -26,8 +26,9 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
     used += static_cast<uint64_t>((bytes + 63) / 64 * 64);
     return place;
   };
-  const auto matrix = [&](int64_t columns) {
-    return MatrixView<float>(reinterpret_cast<float*>(take(rows * columns * 4)), rows, columns);
+  const auto matrix = [&](int64_t columns, int64_t times = 1) {
+    return MatrixView<float>(reinterpret_cast<float*>(take(times * rows * columns * 4)), times * rows,
+                             columns);
   };
   ForwardScratch views;
   const int64_t attended = static_cast<int64_t>(config.heads) * config.head_dim;
@@ -38,9 +39,12 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
   views.projected = matrix(config.width);
   views.gated = matrix(2 * static_cast<int64_t>(config.feed_forward));
   views.finished = matrix(config.width);
+  views.twice = matrix(config.width, 2);
+  views.halves = matrix(QueryKeyValueColumns(config), 2);
   const int64_t widest = std::max<int64_t>({config.width, attended, config.feed_forward});
   for (const ActivationForm form : {ActivationForm::kFloat, ActivationForm::kInt8}) {
-    const int64_t bytes = PreparedBytes(form, rows, widest);
+    const int64_t bytes =
+        std::max(PreparedBytes(form, rows, widest), PreparedBytes(form, 2 * rows, config.width));
     views.prepared[static_cast<size_t>(form)] = {take(bytes), static_cast<size_t>(bytes)};
   }
   const int64_t angles = rows * config.rope_dimensions * 2;  // cos and sin, global and local
@@ -132,42 +136,73 @@ void Forward::NormInPlace(MatrixView<float> x, std::span<const float> weight) {
   });
 }
 
-std::array<Activations, 2> Forward::PrepareAll(MatrixView<const float> x, std::span<const Product> products) {
+std::array<Activations, 2> Forward::PrepareAll(MatrixView<const float> x, std::span<const Product> products,
+                                               bool twice) {
   std::array<Activations, 2> prepared;
   for (const Product& product : products) {
     const ActivationForm form = product.linear->weight.format->form(mode_);
     Activations& activations = prepared[static_cast<size_t>(form)];
     if (activations.data != nullptr) continue;
     std::byte* data = scratch_.prepared[static_cast<size_t>(form)].data();
-    ForRows(x.rows, [&](int64_t begin, int64_t end) { Prepare(form, x, begin, end, data); });
-    activations = {form, x.rows, x.columns, data};
+    MatrixView<const float> rows = x;
+    if (twice && form == ActivationForm::kInt8) {
+      const MatrixView<float> both = scratch_.twice.slice_rows(0, 2 * x.rows);
+      ForRows(x.rows, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          std::memcpy(both.row(i), x.row(i), static_cast<size_t>(x.columns) * sizeof(float));
+          QuantizationResidual(x.row_span(i), both.row_span(x.rows + i));
+        }
+      });
+      rows = both;
+    }
+    ForRows(rows.rows, [&](int64_t begin, int64_t end) { Prepare(form, rows, begin, end, data); });
+    activations = {form, rows.rows, rows.columns, data};
   }
   return prepared;
 }
 
-void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Product> products) {
+// Rows [begin, end) of one weight matrix.
+void Forward::MultiplyTask(const Product& product, const std::array<Activations, 2>& prepared, bool twice,
+                           int64_t begin, int64_t end) {
+  const Linear& linear = *product.linear;
+  const MatrixView<float>& y = product.y;
+  const WeightFormat& format = *linear.weight.format;
+  const ActivationForm form = format.form(mode_);
+  const Activations& x = prepared[static_cast<size_t>(form)];
+  if (twice && form == ActivationForm::kInt8) {
+    const MatrixView<float> halves =
+        scratch_.halves.slice_columns(y.data - scratch_.query.data, y.columns).slice_rows(0, 2 * y.rows);
+    format.Multiply(linear.weight, x, begin, end, halves);
+    for (int64_t i = 0; i < y.rows; ++i) {
+      const float* first = halves.row(i);
+      const float* second = halves.row(y.rows + i);
+      for (int64_t n = begin; n < end; ++n) y.row(i)[n] = first[n] + second[n];
+    }
+  } else {
+    format.Multiply(linear.weight, x, begin, end, y);
+  }
+  if (linear.bias.empty()) return;
+  const auto bias = std::span<const float>(linear.bias)
+                        .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  for (int64_t i = 0; i < y.rows; ++i) AddTo(bias, {y.row(i) + begin, bias.size()});
+}
+
+void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Product> products, bool twice) {
   if (x.rows == 0) return;
-  const std::array<Activations, 2> prepared = PrepareAll(x, products);
+  const std::array<Activations, 2> prepared = PrepareAll(x, products, twice);
   constexpr size_t kMostProducts = 4;
   std::array<int64_t, kMostProducts> size{};
   std::array<int64_t, kMostProducts + 1> first{};
   for (size_t p = 0; p < products.size(); ++p) {
-    size[p] = RowsPerTask(products[p].linear->weight, x.rows);
+    size[p] = RowsPerTask(products[p].linear->weight, twice ? 2 * x.rows : x.rows);
     first[p + 1] = first[p] + (products[p].linear->weight.rows + size[p] - 1) / size[p];
   }
   share_.ParallelFor(first[products.size()], [&](int64_t task) {
     size_t p = 0;
     while (task >= first[p + 1]) ++p;
-    const Linear& linear = *products[p].linear;
-    const MatrixView<float>& y = products[p].y;
     const int64_t begin = (task - first[p]) * size[p];
-    const int64_t end = std::min(linear.weight.rows, begin + size[p]);
-    const WeightFormat& format = *linear.weight.format;
-    format.Multiply(linear.weight, prepared[static_cast<size_t>(format.form(mode_))], begin, end, y);
-    if (linear.bias.empty()) return;
-    const auto bias = std::span<const float>(linear.bias)
-                          .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-    for (int64_t i = 0; i < y.rows; ++i) AddTo(bias, {y.row(i) + begin, bias.size()});
+    MultiplyTask(products[p], prepared, twice, begin,
+                 std::min(products[p].linear->weight.rows, begin + size[p]));
   });
 }
 
@@ -206,7 +241,7 @@ Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, 
   const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
   QueryKeyValue out{all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
   const Product products[] = {{&query, out.query}, {&key, out.key}, {&value, out.value}};
-  MultiplyAll(x, products);
+  MultiplyAll(x, products, /*twice=*/true);
   return out;
 }
 
@@ -214,7 +249,8 @@ Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, 
   const MatrixView<float> all = scratch_.query.slice_rows(0, x.rows);
   const int64_t q = static_cast<int64_t>(config_.heads) * config_.head_dim;
   const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
-  Multiply(x, fused, all);
+  const Product product{&fused, all};
+  MultiplyAll(x, {&product, 1}, /*twice=*/true);
   return {all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
 }
 

@@ -31,6 +31,10 @@ class Runner::Impl {
       return WrongUsage("runner: max_rows: {}, expected 1 to {}", options_.max_rows, 1 << 20);
     }
     const ModelConfig& config = model_->config();
+    while (options_.max_rows > 64 &&
+           ForwardScratch::Layout(config, options_.max_rows, nullptr, nullptr) > kScratchBytes) {
+      options_.max_rows = (options_.max_rows - 1) / 64 * 64;
+    }
     HONE_TRY(memory_, Buffer::Allocate(engine_.accounts.scratch,
                                        ForwardScratch::Layout(config, options_.max_rows, nullptr, nullptr)));
     ForwardScratch::Layout(config, options_.max_rows, memory_.data(), &scratch_);

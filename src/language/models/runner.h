@@ -15,10 +15,15 @@
 
 namespace hone {
 
+// What a runner's rows may take beside weights and caches, logits and attention apart.
+inline constexpr uint64_t kScratchBytes = 40 << 20;
+
 struct RunnerOptions {
   NumericMode mode = NumericMode::kFast;
-  double weight = 1.0;     // of its compute share
-  int64_t max_rows = 512;  // of one batch; scratch is sized for it
+  double weight = 1.0;  // of its compute share
+  // Of one batch; scratch is sized for it. A runner takes fewer (a multiple of 64) where they would need more
+  // than kScratchBytes: options() says how many. The bits do not depend on it.
+  int64_t max_rows = 512;
 };
 
 // What to run: all layers from the embedding to the head unless narrowed.

@@ -32,11 +32,8 @@ HWY_INLINE BlockScale ChooseScale(uint32_t largest) {
 
 #if HONE_X86_LANES
 
-// Quantizes 32 values into 8 pieces of 4 bytes and sums each half.
-HWY_INLINE void QuantizeBlock(const float* x, int64_t rows, std::byte* at, float* scale, float* scaled_sum,
-                              int16_t* sums) {
-  const __m256 v[4] = {_mm256_loadu_ps(x), _mm256_loadu_ps(x + 8), _mm256_loadu_ps(x + 16),
-                       _mm256_loadu_ps(x + 24)};
+// The codes of 32 values v, and their scale.
+HWY_INLINE BlockScale RoundBlock(const __m256 (&v)[4], __m256i (&q)[4]) {
   const __m256i no_sign = _mm256_set1_epi32(0x7FFFFFFF);
   __m256i top = _mm256_and_si256(_mm256_castps_si256(v[0]), no_sign);
   for (int i = 1; i < 4; ++i)
@@ -45,13 +42,26 @@ HWY_INLINE void QuantizeBlock(const float* x, int64_t rows, std::byte* at, float
   most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0x4E));
   most = _mm_max_epi32(most, _mm_shuffle_epi32(most, 0xB1));
   const BlockScale chosen = ChooseScale(static_cast<uint32_t>(_mm_cvtsi128_si32(most)));
-  __m256i q[4];
   const __m256 inverse = _mm256_set1_ps(chosen.inverse);
   for (int i = 0; i < 4; ++i) {
     // Where the inverse is 0 the product may be NaN: the code is 0 there.
     const __m256 product = _mm256_mul_ps(v[i], inverse);
     q[i] = _mm256_cvtps_epi32(_mm256_and_ps(product, _mm256_cmp_ps(product, product, _CMP_ORD_Q)));
   }
+  return chosen;
+}
+
+HWY_INLINE void LoadBlock(const float* x, __m256 (&v)[4]) {
+  for (int i = 0; i < 4; ++i) v[i] = _mm256_loadu_ps(x + 8 * i);
+}
+
+// Quantizes 32 values into 8 pieces of 4 bytes and sums each half.
+HWY_INLINE void QuantizeBlock(const float* x, int64_t rows, std::byte* at, float* scale, float* scaled_sum,
+                              int16_t* sums) {
+  __m256 v[4];
+  __m256i q[4];
+  LoadBlock(x, v);
+  const BlockScale chosen = RoundBlock(v, q);
   const __m256i first = _mm256_packs_epi32(q[0], q[1]);   // 0-3 8-11 | 4-7 12-15
   const __m256i second = _mm256_packs_epi32(q[2], q[3]);  // 16-19 24-27 | 20-23 28-31
   const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second),
@@ -70,16 +80,40 @@ HWY_INLINE void QuantizeBlock(const float* x, int64_t rows, std::byte* at, float
   sums[1] = static_cast<int16_t>(sum1);
 }
 
+HWY_INLINE void ResidualBlock(const float* x, float* residual) {
+  __m256 v[4];
+  __m256i q[4];
+  LoadBlock(x, v);
+  const __m256 scale = _mm256_set1_ps(RoundBlock(v, q).scale);
+  for (int i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(residual + 8 * i, _mm256_fnmadd_ps(scale, _mm256_cvtepi32_ps(q[i]), v[i]));
+  }
+}
+
 #else
+
+HWY_INLINE BlockScale ScaleOfBlock(const float* x) {
+  uint32_t largest = 0;
+  for (int i = 0; i < 32; ++i) largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFu);
+  return ChooseScale(largest);
+}
+
+HWY_INLINE int Code(float x, const BlockScale& chosen) {
+  return chosen.inverse == 0.0f ? 0 : static_cast<int>(std::nearbyint(x * chosen.inverse));
+}
+
+HWY_INLINE void ResidualBlock(const float* x, float* residual) {
+  const BlockScale chosen = ScaleOfBlock(x);
+  for (int i = 0; i < 32; ++i)
+    residual[i] = std::fma(-chosen.scale, static_cast<float>(Code(x[i], chosen)), x[i]);
+}
 
 HWY_INLINE void QuantizeBlock(const float* x, int64_t rows, std::byte* at, float* scale, float* scaled_sum,
                               int16_t* sums) {
-  uint32_t largest = 0;
-  for (int i = 0; i < 32; ++i) largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7FFFFFFFu);
-  const BlockScale chosen = ChooseScale(largest);
+  const BlockScale chosen = ScaleOfBlock(x);
   int total[2] = {0, 0};
   for (int i = 0; i < 32; ++i) {
-    const int q = chosen.inverse == 0.0f ? 0 : static_cast<int>(std::nearbyint(x[i] * chosen.inverse));
+    const int q = Code(x[i], chosen);
     total[i / 16] += q;
     at[4 * rows * (i / 4) + i % 4] = static_cast<std::byte>(q);
   }
@@ -104,6 +138,10 @@ void QuantizeRow(const float* x, int64_t columns, const Int8Block& first) {
   }
 }
 
+void ResidualRow(const float* x, int64_t columns, float* residual) {
+  for (int64_t k = 0; k < columns; k += 32) ResidualBlock(x + k, residual + k);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
 HWY_AFTER_NAMESPACE();
@@ -114,6 +152,12 @@ HWY_AFTER_NAMESPACE();
 namespace hone {
 
 HWY_EXPORT(QuantizeRow);
+HWY_EXPORT(ResidualRow);
+
+void QuantizationResidual(std::span<const float> x, std::span<float> residual) {
+  EnsureCpuTarget();
+  HWY_DYNAMIC_DISPATCH(ResidualRow)(x.data(), static_cast<int64_t>(x.size()), residual.data());
+}
 
 int64_t PreparedBytes(ActivationForm form, int64_t rows, int64_t columns) {
   if (form == ActivationForm::kFloat) return rows * columns * 4;
