@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the GGUF and safetensors fuzz targets: small files that are right, and some that are wrong.
+"""Writes the seeds of the GGUF, safetensors and template fuzz targets: small files that are right, and some that are wrong.
 
 Run: python3 make.py   (standard library only)
 """
@@ -87,10 +87,51 @@ def safetensors_seeds():
     yield "type.safetensors", safetensors({"a": entry("F8_E4M3", [4], 0, 4)}, bytes(4))
 
 
+def template_seeds():
+    yield "turns.jinja", (
+        "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '|>' }}\n"
+        "{% if message.content is string %}{{ message.content|trim }}"
+        "{% elif message.content %}{% for part in message.content %}{{ part.text }}{% endfor %}{% endif %}"
+        "{{ eos_token if loop.last else '<|end|>' }}\n{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}")
+    yield "tools.jinja", (
+        "{%- if tools -%}{%- for tool in tools %}{{ tool|tojson(indent=2) }}{{ ', ' if not loop.last }}{% endfor %}{%- endif %}"
+        "{% for m in messages if m.tool_calls is defined %}{% for call in m.tool_calls %}"
+        "{% for key, value in call.function.arguments|items %}{{ key }}={{ value if value is string else value|tojson }};{% endfor %}"
+        "{% endfor %}{% else %}none{% endfor %}")
+    yield "namespace.jinja", (
+        "{% set ns = namespace(n=0, text='') %}{% for m in messages[::-1] %}{% set ns.n = ns.n + loop.index0 * 2 ** 3 // 5 % 4 %}"
+        "{% set ns.text = ns.text ~ m.role[0:1]|upper %}{% if ns.n > 30 %}{% break %}{% endif %}{% continue %}{% endfor %}{{ ns.n }}{{ ns.text }}")
+    yield "macro.jinja", (
+        "{% macro show(x, depth=0, *more) %}{{ '  ' * depth }}{% if x is mapping %}{% for k, v in x|dictsort %}{{ k }}:{{ show(v, depth + 1) }}"
+        "{% endfor %}{% elif x is iterable and x is not string %}{{ x|map('string')|join(',') }}{% else %}{{ x }}{% endif %}{% endmacro %}"
+        "{{ show(messages[0]) }}{% call(y) show(1) %}{{ y }}{% endcall %}")
+    yield "strings.jinja", (
+        "{{ ' a,b '.strip().split(',', 1)|list }}{{ 'abc'.replace('b', 'x').upper().title()[::-1] }}{{ 'x'.ljust(9, '-').zfill(12) }}"
+        "{{ '%05.2f|%-5s|%(a)s' % {'a': 1} }}{{ '{0:>8}{1!r:^{2}}'.format(1, 'y', 9) }}{{ 'a\\u00e9\\n'.partition('a') }}{{ 'a\nb'|indent(2, true) }}")
+    yield "markup.jinja", "{{ ('<b>'|safe + messages[0].content + '%s'|safe % '<') ~ ('&'|e).join(['<', 1]) ~ {'a': '\"'}|xmlattr }}{{ ['<'|safe] }}"
+    yield "filters.jinja", (
+        "{{ [3, 1, 2]|sort(reverse=true)|join('-') }}{{ messages|map(attribute='role')|unique|list }}{{ messages|groupby('role')|first }}"
+        "{{ messages|selectattr('role', 'equalto', 'user')|list|length }}{{ [1, 2, 3]|batch(2, 0)|list }}{{ [1, 2]|sum }}{{ 'a b'|wordcount }}"
+        "{{ 1234567|filesizeformat }}{{ 2.5|round(1, 'floor') }}{{ 'x y'|urlencode }}{{ none|default('z', true) }}{{ 'abcdef ghi'|truncate(5) }}")
+    yield "blocks.jinja", (
+        "{#- a comment -#}{% set x %}<{{ 1 }}>{% endset %}{% filter upper %}{{ x }}{% endfilter %}{% with a = 1, b = 2 %}{{ a + b }}{% endwith %}"
+        "{% generation %}g{% endgeneration %}{% raw %}{{ raw }}{% endraw %}{% for a in [[1, [2]], [3]] recursive %}{{ loop.depth }}"
+        "{{ loop(a) if a is sequence else a }}{% endfor %}")
+    yield "loops.jinja", (
+        "{% for a, b in [(1, 2), (3, 4)] %}{{ loop.cycle('x', 'y') }}{{ loop.previtem|default }}{{ loop.changed(a) }}{{ a - b }}{% endfor %}"
+        "{% set c = cycler('p', 'q') %}{{ c.next() }}{% set j = joiner() %}{{ j() }}{{ j() }}{{ strftime_now('%d %b %Y') }}{{ range(0, 9, 4)|list }}")
+    yield "refuses.jinja", "{% if messages[0].role != 'user' %}{{ raise_exception('Roles must\nalternate') }}{% endif %}"
+    yield "variables.jinja", b"{{ x }}{{ y|tojson }}{{ z[0] == x }}{{ w.a.b }}\0" \
+        b'{"x": 18446744073709551615, "y": {"a": [1e400, -0.0, "\\ud800\\u0000"]}, "z": [1], "w": {}}'
+    yield "hostile.jinja", "{% macro m() %}{{ m() }}{% endmacro %}{{ 'x' * 99999999 }}{{ m() }}{{ [[[[(((({-+not 1}))))]]]] }}"
+    yield "cut.jinja", "{% for x in y %}{{ 'text"
+
+
 def main():
-    for folder, seeds in (("gguf", gguf_seeds()), ("safetensors", safetensors_seeds())):
+    for folder, seeds in (("gguf", gguf_seeds()), ("safetensors", safetensors_seeds()), ("template", template_seeds())):
         for name, data in seeds:
-            (FOLDER / folder / name).write_bytes(data)
+            (FOLDER / folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
 if __name__ == "__main__":

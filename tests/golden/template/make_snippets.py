@@ -38,7 +38,7 @@ def environment():
 
 VARIABLES = {
     "s": "Hello World", "u": "Grüße, 世界 🎉!", "e": "", "sp": "  \t padded text \n ", "lines": "one\ntwo\r\nthree\n\nfive\n",
-    "n": 7, "z": 0, "neg": -7, "f": 2.5, "big": 1e20, "small": 1.5e-7, "whole": 3.0, "t": True, "no": False, "nil": None,
+    "n": 7, "z": 0, "neg": -7, "f": 2.5, "big": 1e20, "huge": 2**64 - 1, "small": 1.5e-7, "whole": 3.0, "t": True, "no": False, "nil": None,
     "l": [3, 1, 2], "ls": ["b", "A", "c", "a"], "le": [], "nested": [[1, 2], [3, [4, 5]]], "mixed": [1, 2.5, "x", None, True, {"a": 1}],
     "d": {"b": 1, "a": [1, 2], "C": {"x": None}, "items": "shadow"}, "de": {}, "q": "it's \"quoted\" \\ back\n",
     "users": [{"name": "Zed", "age": 30, "city": "B"}, {"name": "amy", "age": 25, "city": "a"}, {"name": "Bob", "age": 30, "city": "b"}],
@@ -144,6 +144,162 @@ TEMPLATES = [
 ]
 
 
+MARKUP_TEMPLATES = [
+    "{% set x %}<{{ html|safe }}{% endset %}{{ x + html }}", "{% macro m() %}<{% endmacro %}{{ m() + html }}|{{ (m()|safe) + html}}",
+    "{% for c in html|safe %}{{ c + '<' }}{% endfor %}", "{% filter safe %}<{% endfilter %}", "{% set x | safe %}<{% endset %}{{ x + '<' }}",
+    "{% set x = '<'|safe %}{% set x = x + '<' %}{{ x }}", "{{ 'a\nb'|safe ~ '<' }}", "{% set ns = namespace(x='<'|safe) %}{% set ns.x = ns.x + '&' %}{{ ns.x }}",
+]
+
+# markupsafe's Markup, and integers beyond 64 bits: one expression a line.
+MARKUP = r"""
+(html|safe) + html
+html + (html|safe)
+(html|safe)[0] + html
+(html|safe)[:3] + html
+(html|safe)*2 + html
+2*(html|safe) + html
+(html|safe) ~ html
+'<%s>'|safe % html
+'<%s %r>'|safe % (html, html)
+('<%s %r>'|safe) % (html, html)
+('<%s>'|safe) % (html|safe)
+'%s' % (html|safe) + html
+('%d %5.1f'|safe) % (3, 2.5)
+('%x'|safe) % 5
+('%5s'|safe) % '<'
+('%(a)s'|safe) % {'a': html}
+('%s'|safe) % [html]
+('x'|safe) % [html]
+'x' % [html]
+('x'|safe) % html
+('%s'|safe) % undef
+('%c'|safe) % 65
+('%*d'|safe) % (3,4)
+('<{}>'|safe).format(html)
+('<{}>'|safe).format(html|safe)
+('<{:5}>'|safe).format(html|safe)
+('<{:5}|{!r}|{!s}>'|safe).format('<', html, html|safe)
+('<{a}>'|safe).format_map({'a': html})
+('<{a.b}>'|safe).format(a={'b':html})
+'{}'.format(html|safe) + html
+'{:30}'.format(html|safe) + html
+('<>'|safe).join([html, 1, html|safe, none, undef])
+'<'.join([html|safe, html]) + html
+[html|safe, html]|join('<') + html
+[html, html]|join('<'|safe) + html
+(html|safe).split('=')
+(html|safe).split()
+(html|safe).splitlines()
+(html|safe).partition('=')
+(html|safe).replace('a', '<')
+(html|safe)|replace('a','<') + html
+(html|safe).replace('a', '<'|safe)
+html.replace('a', '<'|safe) + html
+(html|safe).upper() + html
+(html|safe)|upper + html
+(html|safe)|lower + html
+(html|safe)|capitalize + html
+(html|safe)|title + html
+(html|safe).title() + html
+(html|safe)|trim + html
+(html|safe).strip('<') + html
+(html|safe)|center(40) + html
+(html|safe).center(40, '<')
+(html|safe).center(40, '-') + html
+(html|safe).ljust(40, '<')
+(html|safe).rjust(40) + html
+(html|safe).zfill(40) + html
+(html|safe).expandtabs() + html
+(html|safe).swapcase() + html
+(html|safe).casefold() + html
+(html|safe).removeprefix('<') + html
+(html|safe).removesuffix('>') + html
+(html|safe)|string + html
+(html|safe)|safe + html
+html|e + html
+html|e|e
+html|escape|safe|e
+html|forceescape
+html|e|forceescape
+(html|forceescape) + html
+(html|e) is escaped
+html is escaped
+(html|safe) is string
+('a<'|safe)|indent + html
+('a\nb<'|safe)|indent(2, true) + html
+('a\nb'|safe)|indent('<') + html
+(html|safe)|truncate(10) + html
+(html|safe)|truncate(10, true, '<') + html
+(html|safe)|truncate(1000) + html
+(html|safe)|urlencode + html
+{'a': html}|xmlattr + html
+{'a': html|safe}|xmlattr
+(html|safe)|tojson + html
+[html|safe]|tojson
+[html|safe]
+{'a': 'x'|safe}
+('x'|safe,)
+(html|safe)|pprint
+('x'|safe)|pprint
+(html|safe)|reverse + html
+(html|safe)|first + html
+(html|safe)|last + html
+((html|safe)|list)[0] + html
+(html|safe)|list|first + html
+('<%s>'|safe)|format(html)
+('<%(a)s>'|safe)|format(a=html)
+'<%s>'|format(html|safe) + html
+(html|safe) == html
+(html|safe) in html
+{html: 1}[html|safe]
+(html|safe)|length
+(html|safe) + 1
+1 + (html|safe)
+(html|safe) + undef
+undef + (html|safe)
+(html|safe) + none
+[html|safe, html]|sum(start='')
+[html|safe, html]|map('upper')|list
+5|safe + html
+none|safe
+undef|safe + html
+[html]|safe
+5|e + html
+[html]|e
+(html|safe)|default('x') + html
+(none|default('<'|safe)) + html
+(html|safe).foo
+(html|safe) < 'b'
+('<'|safe)|wordcount
+('a<b'|safe)|batch(2)|list
+['b'|safe,'a']|sort
+['b'|safe,'a']|unique|list
+['b'|safe,'a']|max + html
+(html|safe) and html
+-('x'|safe)
+('x'|safe) / 2
+('x'|safe)|int
+('5'|safe)|int + 1
+'%s %s' % ('<'|safe, html)
+(html|safe)|attr('upper')() + html
+(html|safe)['upper']() + html
+joiner('<'|safe)() ~ html
+cycler('<'|safe).next() + html
+huge
+huge|tojson
+[huge, {"a": huge}]
+{"a": huge}|tojson
+huge is integer
+huge is float
+huge is number
+huge > 5
+huge == huge
+'%s' % huge
+huge ~ 'x'
+huge|string
+"""
+
+
 def sources():
     for line in EXPRESSIONS.strip().split("\n"):
         # A bar stands both between expressions and for filters: here it only separates.
@@ -153,6 +309,9 @@ def sources():
         for line in group.strip().split("\n"):
             for expression in line.split(";"):
                 yield "{{ " + expression + " }}"
+    for expression in MARKUP.strip().split("\n"):
+        yield "{{ " + expression + " }}"
+    yield from MARKUP_TEMPLATES
     yield from TEMPLATES
 
 

@@ -1,5 +1,6 @@
 #include "core/formats/template/chat_template.h"
 
+#include <algorithm>
 #include <new>
 #include <nlohmann/json.hpp>
 
@@ -19,15 +20,39 @@ struct ChatTemplate::Program {
 
 namespace {
 
+// Messages quote the template: control characters become spaces, and a long text is cut.
+std::string OneLine(std::string_view message) {
+  size_t size = std::min<size_t>(message.size(), 500);
+  while (size > 0 && size < message.size() && (static_cast<unsigned char>(message[size]) & 0xC0) == 0x80) --size;
+  std::string line(message.substr(0, size));
+  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
+  if (size < message.size()) line += "...";
+  return line;
+}
+
 tl::unexpected<Error> ErrorOf(const chat::TemplateFailure& failure) {
   if (failure.refusal) return tl::unexpected(Error{ErrorKind::kBadInput, failure.message});
+  const std::string message = OneLine(failure.message);
   if (failure.line == 0)
-    return tl::unexpected(Error{ErrorKind::kBadInput, fmt::format("chat template: {}", failure.message)});
-  return BadInput("chat template", fmt::format("line {}", failure.line), "{}", failure.message);
+    return tl::unexpected(Error{ErrorKind::kBadInput, fmt::format("chat template: {}", message)});
+  return BadInput("chat template", fmt::format("line {}", failure.line), "{}", message);
+}
+
+// Where a value stands among the variables.
+enum class Place { kOther, kMessages, kMessage, kRole };
+
+Place PlaceOfMember(Place place, std::string_view key) {
+  return place == Place::kMessage && key == "role" ? Place::kRole : Place::kOther;
+}
+
+// Templates build control tokens around the role ('<|' + message['role'] + '|>'), so these names, and no
+// others, count as the template's own text.
+bool IsKnownRole(std::string_view role) {
+  return role == "system" || role == "user" || role == "assistant" || role == "tool" || role == "developer";
 }
 
 // A value of the template language; its text counts as the variables' where `tainted` says so.
-Value FromJson(const nlohmann::ordered_json& json, bool tainted, int depth) {
+Value FromJson(const nlohmann::ordered_json& json, bool tainted, int depth, Place place = Place::kOther) {
   if (depth >= chat::kMaximumNesting) chat::Fail("variables nested deeper than {}", chat::kMaximumNesting);
   switch (json.type()) {
     case nlohmann::ordered_json::value_t::boolean:
@@ -36,24 +61,27 @@ Value FromJson(const nlohmann::ordered_json& json, bool tainted, int depth) {
       return Value::Integer(json.get<int64_t>(), tainted);
     case nlohmann::ordered_json::value_t::number_unsigned: {
       const auto value = json.get<uint64_t>();
-      if (value > static_cast<uint64_t>(INT64_MAX)) chat::Fail("the integer {} does not fit 64 bits", value);
+      if (value > static_cast<uint64_t>(INT64_MAX)) return Value::LargeInteger(value, tainted);
       return Value::Integer(static_cast<int64_t>(value), tainted);
     }
     case nlohmann::ordered_json::value_t::number_float:
       return Value::Float(json.get<double>(), tainted);
-    case nlohmann::ordered_json::value_t::string:
-      return Value::String(json.get_ref<const std::string&>(), tainted);
+    case nlohmann::ordered_json::value_t::string: {
+      const auto& text = json.get_ref<const std::string&>();
+      return Value::String(text, tainted && !(place == Place::kRole && IsKnownRole(text)));
+    }
     case nlohmann::ordered_json::value_t::array: {
       chat::Values items;
       items.reserve(json.size());
-      for (const auto& item : json) items.push_back(FromJson(item, tainted, depth + 1));
+      const Place inside = place == Place::kMessages ? Place::kMessage : Place::kOther;
+      for (const auto& item : json) items.push_back(FromJson(item, tainted, depth + 1, inside));
       return Value::List(std::move(items), tainted);
     }
     case nlohmann::ordered_json::value_t::object: {
       auto dict = std::make_shared<chat::DictObject>();
       dict->entries.reserve(json.size());
       for (const auto& [key, item] : json.items()) {
-        dict->Set(Value::String(key, tainted), FromJson(item, tainted, depth + 1));
+        dict->Set(Value::String(key, tainted), FromJson(item, tainted, depth + 1, PlaceOfMember(place, key)));
       }
       return Value::Of(chat::Kind::kDict, std::move(dict), tainted);
     }
@@ -92,7 +120,8 @@ Result<RenderedChat> ChatTemplate::Render(const nlohmann::ordered_json& variable
     for (size_t id = 0; id < tree.names.size(); ++id) {
       const auto it = variables.find(tree.names[id]);
       if (it == variables.end()) continue;
-      evaluator.Define(static_cast<int>(id), FromJson(*it, !IsTemplatesOwn(tree.names[id]), 0));
+      const Place place = tree.names[id] == "messages" ? Place::kMessages : Place::kOther;
+      evaluator.Define(static_cast<int>(id), FromJson(*it, !IsTemplatesOwn(tree.names[id]), 0, place));
     }
     const chat::Text text = evaluator.Run();
     RenderedChat rendered;

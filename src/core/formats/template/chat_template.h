@@ -36,8 +36,9 @@ class ChatTemplate {
   static Result<ChatTemplate> Parse(std::string_view source);
 
   // `variables` is an object: messages, tools, add_generation_prompt, bos_token, eos_token and whatever else
-  // the template reads. bos_token and eos_token count as the template's own text. `clock` is what
-  // strftime_now sees. A refusal by raise_exception is an error whose message is the template's words.
+  // the template reads. bos_token and eos_token count as the template's own text, and so does a message's
+  // role where it is system, user, assistant, tool or developer. `clock` is what strftime_now sees. A refusal
+  // by raise_exception is an error whose message is the template's words.
   Result<RenderedChat> Render(const nlohmann::ordered_json& variables, const std::tm& clock,
                               const RenderLimits& limits = {}) const;
 

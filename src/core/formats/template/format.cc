@@ -7,6 +7,7 @@
 #include "core/formats/template/evaluator.h"
 #include "core/formats/template/operators.h"
 #include "core/formats/template/printing.h"
+#include "core/formats/template/text_operations.h"
 #include "core/formats/template/unicode.h"
 
 namespace hone::chat {
@@ -215,8 +216,8 @@ namespace {
 
 class PercentFormatter {
  public:
-  PercentFormatter(Evaluator& evaluator, const Text& format, const Value& values)
-      : evaluator_(evaluator), format_(format), values_(values) {}
+  PercentFormatter(Evaluator& evaluator, const Value& format, const Value& values)
+      : evaluator_(evaluator), format_(format.text()), values_(values), escapes_(format.is_markup()) {}
 
   Text Run() {
     const std::string_view bytes = format_.bytes();
@@ -229,7 +230,8 @@ class PercentFormatter {
       evaluator_.ChargeBytes(out_.size() > 4096 ? out_.size() / 64 : 0);
     }
     out_.Append(format_, at, bytes.size());
-    const bool mapping = values_.Is(Kind::kDict);
+    // Whatever has items other than a tuple or a string need not be used up.
+    const bool mapping = values_.Is(Kind::kDict) || values_.Is(Kind::kList) || values_.Is(Kind::kRange);
     const size_t given = values_.Is(Kind::kTuple) ? values_.items().size() : 1;
     if (!mapping && used_ < given) Fail("not all arguments converted during string formatting");
     return out_.Take();
@@ -246,7 +248,7 @@ class PercentFormatter {
     if (!rest.starts_with("*")) return ReadNumber(rest, limit);
     rest.remove_prefix(1);
     const Value value = Next();
-    if (!value.IsIntegral()) Fail("* wants int");
+    if (!value.IsIntegral() || escapes_) Fail("* wants int");
     if (value.integer() > limit || value.integer() < 0) Fail("a format's number exceeds {}", limit);
     return value.integer();
   }
@@ -294,16 +296,22 @@ class PercentFormatter {
   void Append(const Value& value, Spec spec, bool zero, char type) {
     if (type == 's' || type == 'r' || type == 'a') {
       TextBuilder text;
-      if (type == 's') {
+      if (type == 's' && escapes_) {
+        text.Append(EscapedText(evaluator_, value));
+      } else if (type == 's') {
         AppendString(evaluator_, text, value);
       } else {
         AppendRepr(evaluator_, text, value);
       }
       Text made = text.Take();
+      if (type != 's' && escapes_) made = EscapeHtml(evaluator_, made);
       if (spec.precision >= 0 && spec.precision < made.length())
         made = made.Slice(0, made.Offset(spec.precision));
       AppendPadded(evaluator_, out_, made, spec, '>', 0, made.tainted());
       return;
+    }
+    if (escapes_ && (type == 'c' || type == 'x' || type == 'X' || type == 'o')) {
+      Fail("%{} format: an integer is required, not _MarkupEscapeHelper", type);
     }
     if (type == 'c' && value.IsIntegral()) {
       if (value.integer() < 0 || value.integer() > 0x10FFFF) Fail("%c arg not in range(0x110000)");
@@ -336,15 +344,21 @@ class PercentFormatter {
   Evaluator& evaluator_;
   const Text& format_;
   const Value& values_;
+  bool escapes_;
   TextBuilder out_;
   size_t used_ = 0;
 };
 
 class BraceFormatter {
  public:
-  BraceFormatter(Evaluator& evaluator, const Text& format, const Arguments& arguments, size_t next = 0,
-                 int depth = 0)
-      : evaluator_(evaluator), format_(format), arguments_(arguments), next_(next), depth_(depth) {
+  BraceFormatter(Evaluator& evaluator, const Text& format, const Arguments& arguments, bool escapes,
+                 size_t next = 0, int depth = 0)
+      : evaluator_(evaluator),
+        format_(format),
+        arguments_(arguments),
+        escapes_(escapes),
+        next_(next),
+        depth_(depth) {
     if (depth > 1) Fail("Max string recursion exceeded");
   }
 
@@ -400,11 +414,23 @@ class BraceFormatter {
     std::string spec(rest);
     if (spec.find('{') != std::string::npos) {
       const Text inner(spec, {});
-      const Text expanded = BraceFormatter(evaluator_, inner, arguments_, next_, depth_ + 1).Run();
+      const Text expanded = BraceFormatter(evaluator_, inner, arguments_, escapes_, next_, depth_ + 1).Run();
       spec = std::string(expanded.bytes());
     }
-    out_.Append(FormatValue(evaluator_, value, spec));
+    AppendFormatted(value, spec);
     evaluator_.ChargeBytes(out_.size() > 4096 ? out_.size() / 64 : 0);
+  }
+
+  void AppendFormatted(const Value& value, std::string_view spec) {
+    if (!escapes_) {
+      out_.Append(FormatValue(evaluator_, value, spec));
+    } else if (!value.is_markup()) {
+      out_.Append(EscapeHtml(evaluator_, FormatValue(evaluator_, value, spec)));
+    } else if (!spec.empty()) {
+      Fail("Unsupported format specification for Markup.");
+    } else {
+      out_.Append(value.text());
+    }
   }
 
   // "0.name[key]": an argument, then attributes and items.
@@ -454,6 +480,7 @@ class BraceFormatter {
   Evaluator& evaluator_;
   const Text& format_;
   const Arguments& arguments_;
+  bool escapes_;
   TextBuilder out_;
   size_t next_ = 0;
   int depth_ = 0;
@@ -461,12 +488,12 @@ class BraceFormatter {
 
 }  // namespace
 
-Value FormatPercent(Evaluator& evaluator, const Text& format, const Value& values) {
-  return Value::String(PercentFormatter(evaluator, format, values).Run());
+Value FormatPercent(Evaluator& evaluator, const Value& format, const Value& values) {
+  return format.StringLike(PercentFormatter(evaluator, format, values).Run());
 }
 
-Value FormatBraces(Evaluator& evaluator, const Text& format, const Arguments& arguments) {
-  return Value::String(BraceFormatter(evaluator, format, arguments).Run());
+Value FormatBraces(Evaluator& evaluator, const Value& format, const Arguments& arguments) {
+  return format.StringLike(BraceFormatter(evaluator, format.text(), arguments, format.is_markup()).Run());
 }
 
 }  // namespace hone::chat

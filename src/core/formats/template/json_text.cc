@@ -70,6 +70,7 @@ void AppendJsonString(Evaluator& evaluator, TextBuilder& out, const Text& text, 
 std::string JsonNumber(const Value& value) {
   if (value.Is(Kind::kInteger)) return fmt::format("{}", value.integer());
   if (value.Is(Kind::kBool)) return value.integer() != 0 ? "true" : "false";
+  if (value.IsLargeInteger()) return std::string(value.bytes());
   if (std::isnan(value.real())) return "NaN";
   if (std::isinf(value.real())) return value.real() < 0 ? "-Infinity" : "Infinity";
   return FloatRepr(value.real());

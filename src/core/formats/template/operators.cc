@@ -6,6 +6,7 @@
 #include "core/formats/template/evaluator.h"
 #include "core/formats/template/format.h"
 #include "core/formats/template/printing.h"
+#include "core/formats/template/text_operations.h"
 #include "core/formats/template/unicode.h"
 
 namespace hone::chat {
@@ -113,7 +114,7 @@ Value Repeat(Evaluator& evaluator, const Value& sequence, int64_t count) {
     evaluator.ChargeRepeat(count, sequence.bytes().size());
     TextBuilder text;
     for (int64_t i = 0; i < count; ++i) text.Append(sequence.text());
-    return Value::String(text.Take());
+    return sequence.StringLike(text.Take());
   }
   Values items;
   const auto size = static_cast<int64_t>(sequence.items().size());
@@ -131,14 +132,24 @@ bool IsSequence(const Value& value) {
   return value.Is(Kind::kString) || value.Is(Kind::kList) || value.Is(Kind::kTuple);
 }
 
+// One of the two is markup: the other is escaped, and the sum is markup.
+Value AddToMarkup(Evaluator& evaluator, const Value& a, const Value& b) {
+  TextBuilder text;
+  text.Append(EscapedText(evaluator, a));
+  text.Append(EscapedText(evaluator, b));
+  evaluator.ChargeBytes(text.size());
+  return Value::Markup(text.Take());
+}
+
 Value Add(Evaluator& evaluator, const Value& a, const Value& b) {
   if (a.Is(Kind::kString) && b.Is(Kind::kString)) {
+    if (a.is_markup() != b.is_markup()) return AddToMarkup(evaluator, a, b);
     evaluator.ChargeBytes(a.bytes().size() + b.bytes().size());
     TextBuilder text;
     text.Reserve(a.bytes().size() + b.bytes().size());
     text.Append(a.text());
     text.Append(b.text());
-    return Value::String(text.Take());
+    return a.StringLike(text.Take());
   }
   if (a.Is(Kind::kString)) {
     if (b.Is(Kind::kUndefined)) Fail("{}", b.bytes());
@@ -196,7 +207,7 @@ Value Arithmetic(Evaluator& evaluator, Operator operation, const Value& a, const
     return Repeat(evaluator, a, b.integer());
   if (operation == Operator::kMultiply && a.IsIntegral() && IsSequence(b))
     return Repeat(evaluator, b, a.integer());
-  if (operation == Operator::kModulo && a.Is(Kind::kString)) return FormatPercent(evaluator, a.text(), b);
+  if (operation == Operator::kModulo && a.Is(Kind::kString)) return FormatPercent(evaluator, a, b);
   FailOperands(Sign(operation), a, b);
 }
 

@@ -139,10 +139,12 @@ void AppendRepr(Evaluator& evaluator, TextBuilder& out, const Value& value, int 
       out.Append(fmt::format("{}", value.integer()), tainted);
       return;
     case Kind::kFloat:
-      out.Append(FloatRepr(value.real()), tainted);
+      out.Append(value.IsLargeInteger() ? std::string(value.bytes()) : FloatRepr(value.real()), tainted);
       return;
     case Kind::kString:
+      if (value.is_markup()) out.Append("Markup(", value.text().tainted());
       AppendStringRepr(evaluator, out, value.text());
+      if (value.is_markup()) out.Append(")", value.text().tainted());
       return;
     case Kind::kList:
       AppendItems(evaluator, out, value, "[", "]", depth);

@@ -184,7 +184,8 @@ Value Last(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   BindNothing("last", arguments);
   if (value.Is(Kind::kIterator)) Fail("'{}' object is not reversible", TypeName(value));
   const Values items = ToList(evaluator, value);
-  return items.empty() ? Value::Undefined("No last item, sequence was empty.") : items.back();
+  if (items.empty()) return Value::Undefined("No last item, sequence was empty.");
+  return value.is_markup() ? Value::Markup(items.back().text()) : items.back();
 }
 
 Value ListFilter(Evaluator& evaluator, const Value& value, Arguments& arguments) {
@@ -210,7 +211,7 @@ Value Reverse(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   if (value.Is(Kind::kString)) {
     TextBuilder out;
     for (size_t i = items.size(); i-- > 0;) out.Append(items[i].text());
-    return Value::String(out.Take());
+    return value.StringLike(out.Take());
   }
   std::reverse(items.begin(), items.end());
   return Value::Iterator(std::move(items), value.Is(Kind::kList) ? "list_reverseiterator" : "reversed");

@@ -19,6 +19,27 @@ const Text& TextArgument(const Value& value, std::string_view method) {
   return value.text();
 }
 
+// The argument as it is put into `self`: markup escapes it.
+Text InsertedText(Evaluator& evaluator, Self self, const Value& value, std::string_view method) {
+  const Text& text = TextArgument(value, method);
+  return self.is_markup() ? EscapedText(evaluator, value) : text;
+}
+
+Value AsMarkup(const Value& value) {
+  if (value.Is(Kind::kString)) return Value::Markup(value.text());
+  Values items;
+  for (const Value& item : value.items()) items.push_back(Value::Markup(item.text()));
+  return value.Is(Kind::kList) ? Value::List(std::move(items), value.tainted())
+                               : Value::Tuple(std::move(items), value.tainted());
+}
+
+// A method that makes strings of a string: of markup it makes markup.
+template <Value (*method)(Evaluator&, Self, Arguments&)>
+Value Keeps(Evaluator& evaluator, Self self, Arguments& arguments) {
+  Value result = method(evaluator, self, arguments);
+  return self.is_markup() ? AsMarkup(result) : result;
+}
+
 template <CaseChange change>
 Value Case(Evaluator& evaluator, Self self, Arguments& arguments) {
   BindNothing("str case method", arguments);
@@ -202,6 +223,10 @@ Value JoinMethod(Evaluator& evaluator, Self self, Arguments& arguments) {
   const auto [values] = Bind<1>("join", arguments, {"iterable"}, 1);
   std::vector<Text> parts;
   for (const Value& value : ToList(evaluator, values)) {
+    if (self.is_markup()) {
+      parts.push_back(EscapedText(evaluator, value));
+      continue;
+    }
     if (!value.Is(Kind::kString)) {
       Fail("sequence item {}: expected str instance, {} found", parts.size(), TypeName(value));
     }
@@ -213,7 +238,7 @@ Value JoinMethod(Evaluator& evaluator, Self self, Arguments& arguments) {
 Value ReplaceMethod(Evaluator& evaluator, Self self, Arguments& arguments) {
   const auto [from, to, count] = Bind<3>("replace", arguments, {"old", "new", "count"}, 2);
   return Value::String(Replace(evaluator, self.text(), TextArgument(from, "replace"),
-                               TextArgument(to, "replace"), IntegerOr(count, -1, "count")));
+                               InsertedText(evaluator, self, to, "replace"), IntegerOr(count, -1, "count")));
 }
 
 template <bool at_end>
@@ -232,7 +257,8 @@ Value Justify(Evaluator& evaluator, Self self, Arguments& arguments) {
   const auto [width, fill] = Bind<2>("justify", arguments, {"width", "fillchar"}, 1);
   const Text space(" ", {});
   return Value::String(Pad(evaluator, self.text(), IntegerOr(width, 0, "width"),
-                           fill.Is(Kind::kMissing) ? space : TextArgument(fill, "justify"), side));
+                           fill.Is(Kind::kMissing) ? space : InsertedText(evaluator, self, fill, "justify"),
+                           side));
 }
 
 Value ZeroFill(Evaluator& evaluator, Self self, Arguments& arguments) {
@@ -274,7 +300,7 @@ Value ExpandTabs(Evaluator& evaluator, Self self, Arguments& arguments) {
 }
 
 Value FormatMethod(Evaluator& evaluator, Self self, Arguments& arguments) {
-  return FormatBraces(evaluator, self.text(), arguments);
+  return FormatBraces(evaluator, self, arguments);
 }
 
 Value FormatMap(Evaluator& evaluator, Self self, Arguments& arguments) {
@@ -284,42 +310,42 @@ Value FormatMap(Evaluator& evaluator, Self self, Arguments& arguments) {
   for (const auto& [key, value] : mapping.template As<DictObject>().entries) {
     if (key.Is(Kind::kString)) named.named.emplace_back(key.bytes(), value);
   }
-  return FormatBraces(evaluator, self.text(), named);
+  return FormatBraces(evaluator, self, named);
 }
 
 constexpr MethodEntry kMethods[] = {
-    {"capitalize", Case<CaseChange::kCapitalize>},
-    {"casefold", Case<CaseChange::kLower>},
-    {"center", Justify<Side::kBoth>},
+    {"capitalize", Keeps<Case<CaseChange::kCapitalize>>},
+    {"casefold", Keeps<Case<CaseChange::kLower>>},
+    {"center", Keeps<Justify<Side::kBoth>>},
     {"count", Count},
     {"endswith", StartsOrEnds<true>},
-    {"expandtabs", ExpandTabs},
+    {"expandtabs", Keeps<ExpandTabs>},
     {"find", Find<false, false>},
     {"format", FormatMethod},
     {"format_map", FormatMap},
     {"index", Find<false, true>},
-    {"join", JoinMethod},
-    {"ljust", Justify<Side::kRight>},
-    {"lower", Case<CaseChange::kLower>},
-    {"lstrip", StripMethod<true, false>},
-    {"partition", Partition<false>},
-    {"removeprefix", Remove<false>},
-    {"removesuffix", Remove<true>},
-    {"replace", ReplaceMethod},
+    {"join", Keeps<JoinMethod>},
+    {"ljust", Keeps<Justify<Side::kRight>>},
+    {"lower", Keeps<Case<CaseChange::kLower>>},
+    {"lstrip", Keeps<StripMethod<true, false>>},
+    {"partition", Keeps<Partition<false>>},
+    {"removeprefix", Keeps<Remove<false>>},
+    {"removesuffix", Keeps<Remove<true>>},
+    {"replace", Keeps<ReplaceMethod>},
     {"rfind", Find<true, false>},
     {"rindex", Find<true, true>},
-    {"rjust", Justify<Side::kLeft>},
-    {"rpartition", Partition<true>},
-    {"rsplit", Split<true>},
-    {"rstrip", StripMethod<false, true>},
-    {"split", Split<false>},
-    {"splitlines", SplitLinesMethod},
+    {"rjust", Keeps<Justify<Side::kLeft>>},
+    {"rpartition", Keeps<Partition<true>>},
+    {"rsplit", Keeps<Split<true>>},
+    {"rstrip", Keeps<StripMethod<false, true>>},
+    {"split", Keeps<Split<false>>},
+    {"splitlines", Keeps<SplitLinesMethod>},
     {"startswith", StartsOrEnds<false>},
-    {"strip", StripMethod<true, true>},
-    {"swapcase", Case<CaseChange::kSwap>},
-    {"title", Case<CaseChange::kTitle>},
-    {"upper", Case<CaseChange::kUpper>},
-    {"zfill", ZeroFill},
+    {"strip", Keeps<StripMethod<true, true>>},
+    {"swapcase", Keeps<Case<CaseChange::kSwap>>},
+    {"title", Keeps<Case<CaseChange::kTitle>>},
+    {"upper", Keeps<Case<CaseChange::kUpper>>},
+    {"zfill", Keeps<ZeroFill>},
 };
 
 }  // namespace

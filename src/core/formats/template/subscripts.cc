@@ -70,7 +70,7 @@ Value FindItem(Evaluator& evaluator, const Value& value, const Value& key) {
   if (!value.Is(Kind::kString)) return value.items()[static_cast<size_t>(index)];
   evaluator.Charge(index / 64);
   const size_t begin = value.text().Offset(index);
-  return Value::String(value.text().Slice(begin, begin + DecodeAt(value.bytes(), begin).size));
+  return value.StringLike(value.text().Slice(begin, begin + DecodeAt(value.bytes(), begin).size));
 }
 
 int64_t ClampBound(const Value& bound, int64_t otherwise, int64_t size, int64_t low, int64_t high) {
@@ -144,14 +144,14 @@ Value GetSlice(Evaluator& evaluator, const Value& value, const Value& start, con
       const size_t begin = text.Offset(range.start);
       const size_t end = text.Offset(range.start + range.count);
       evaluator.ChargeBytes(end);
-      return Value::String(text.Slice(begin, end));
+      return value.StringLike(text.Slice(begin, end));
     }
     const Values characters = ToList(evaluator, value);
     TextBuilder out;
     for (int64_t i = 0; i < range.count; ++i) {
       out.Append(characters[static_cast<size_t>(range.start + i * range.step)].text());
     }
-    return Value::String(out.Take());
+    return value.StringLike(out.Take());
   }
   if (value.Is(Kind::kRange)) {
     const auto& all = value.As<RangeObject>();

@@ -16,7 +16,7 @@ namespace {
 template <CaseChange change>
 Value Case(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   BindNothing("case filter", arguments);
-  return Value::String(WithCase(evaluator, ToText(evaluator, value), change));
+  return value.StringLike(WithCase(evaluator, ToText(evaluator, value), change));
 }
 
 // Unlike str.title, a word starts only after white space, a dash or an opening bracket.
@@ -46,7 +46,7 @@ Value Title(Evaluator& evaluator, const Value& value, Arguments& arguments) {
 Value Trim(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   const auto [characters] = Bind<1>("trim", arguments, {"chars"});
   evaluator.ChargeBytes(value.Is(Kind::kString) ? value.bytes().size() : 0);
-  return Value::String(Strip(ToText(evaluator, value), true, true, characters));
+  return value.StringLike(Strip(ToText(evaluator, value), true, true, characters));
 }
 
 Value ReplaceFilter(Evaluator& evaluator, const Value& value, Arguments& arguments) {
@@ -82,13 +82,13 @@ Value Indent(Evaluator& evaluator, const Value& value, Arguments& arguments) {
     }
     out.Append(lines[i]);
   }
-  return Value::String(out.Take());
+  return value.StringLike(out.Take());
 }
 
 Value Center(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   const auto [width] = Bind<1>("center", arguments, {"width"});
   const Text space(" ", {});
-  return Value::String(
+  return value.StringLike(
       Pad(evaluator, ToText(evaluator, value), IntegerOr(width, 80, "center"), space, Side::kBoth));
 }
 
@@ -99,20 +99,18 @@ Value StringFilter(Evaluator& evaluator, const Value& value, Arguments& argument
 
 Value Escape(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   BindNothing("escape", arguments);
-  Text text = ToText(evaluator, value);
-  constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
-      {"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
-  for (const auto& [character, entity] : kEntities) {
-    const Text from(std::string(character), {});
-    std::vector<Run> runs;
-    if (text.tainted()) runs.push_back({0, entity.size()});
-    text = Replace(evaluator, text, from, Text(std::string(entity), runs), -1);
-  }
-  return Value::String(std::move(text));
+  return Value::Markup(EscapedText(evaluator, value));
 }
 
-Value Same(Evaluator& evaluator, const Value& value, Arguments& arguments) {
-  return StringFilter(evaluator, value, arguments);
+// Markup is escaped once more.
+Value ForceEscape(Evaluator& evaluator, const Value& value, Arguments& arguments) {
+  BindNothing("forceescape", arguments);
+  return Value::Markup(EscapeHtml(evaluator, ToText(evaluator, value)));
+}
+
+Value Safe(Evaluator& evaluator, const Value& value, Arguments& arguments) {
+  BindNothing("safe", arguments);
+  return Value::Markup(ToText(evaluator, value));
 }
 
 Value WordCount(Evaluator& evaluator, const Value& value, Arguments& arguments) {
@@ -140,7 +138,7 @@ Value Truncate(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   const int64_t leeway = leeway_value.Is(Kind::kNone) ? 5 : IntegerOr(leeway_value, 5, "truncate");
   if (length < end.length()) Fail("expected length >= {}, got {}", end.length(), length);
   if (leeway < 0) Fail("expected leeway >= 0, got {}", leeway);
-  if (text.length() <= length + std::min<int64_t>(leeway, INT32_MAX)) return Value::String(text);
+  if (text.length() <= length + std::min<int64_t>(leeway, INT32_MAX)) return value.StringLike(text);
   Text cut = text.Slice(0, text.Offset(length - end.length()));
   if (!BoolOr(kill, false)) {
     const size_t space = cut.bytes().rfind(' ');
@@ -148,8 +146,8 @@ Value Truncate(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   }
   TextBuilder out;
   out.Append(cut);
-  out.Append(end);
-  return Value::String(out.Take());
+  out.Append(value.is_markup() && !end_value.is_markup() ? EscapeHtml(evaluator, end) : end);
+  return value.StringLike(out.Take());
 }
 
 // Percent-encoded UTF-8, all but letters, digits and "_.-~/" (`plus`: a space is '+' and '/' is encoded).
@@ -206,7 +204,6 @@ Value XmlAttributes(Evaluator& evaluator, const Value& value, Arguments& argumen
   const auto [space] = Bind<1>("xmlattr", arguments, {"autospace"});
   if (!value.Is(Kind::kDict)) Fail("xmlattr: expected a dict, found {}", TypeName(value));
   TextBuilder out;
-  Arguments none;
   for (const auto& [key, item] : value.As<DictObject>().entries) {
     if (item.Is(Kind::kNone) || item.Is(Kind::kUndefined)) continue;
     const Text name = ToText(evaluator, key);
@@ -214,9 +211,9 @@ Value XmlAttributes(Evaluator& evaluator, const Value& value, Arguments& argumen
       Fail("Invalid character in attribute name: '{}'", name.bytes());
     }
     if (out.size() > 0 || BoolOr(space, true)) out.Append(" ", false);
-    out.Append(Escape(evaluator, key, none).text());
+    out.Append(EscapedText(evaluator, key));
     out.Append("=\"", false);
-    out.Append(Escape(evaluator, item, none).text());
+    out.Append(EscapedText(evaluator, item));
     out.Append("\"", false);
   }
   return Value::String(out.Take());
@@ -226,12 +223,12 @@ Value Format(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   if (!arguments.positional.empty() && !arguments.named.empty()) {
     Fail("can't handle positional and keyword arguments at the same time");
   }
-  const Text text = ToText(evaluator, value);
+  const Value format = value.Is(Kind::kString) ? value : Value::String(ToText(evaluator, value));
   if (arguments.named.empty())
-    return FormatPercent(evaluator, text, Value::Tuple(std::move(arguments.positional)));
+    return FormatPercent(evaluator, format, Value::Tuple(std::move(arguments.positional)));
   auto dict = std::make_shared<DictObject>();
   for (auto& [name, item] : arguments.named) dict->Set(Value::String(name, false), std::move(item));
-  return FormatPercent(evaluator, text, Value::Of(Kind::kDict, std::move(dict)));
+  return FormatPercent(evaluator, format, Value::Of(Kind::kDict, std::move(dict)));
 }
 
 Value ToJson(Evaluator& evaluator, const Value& value, Arguments& arguments) {
@@ -278,13 +275,13 @@ constexpr FilterEntry kFilters[] = {
     {"center", Center},
     {"e", Escape},
     {"escape", Escape},
-    {"forceescape", Escape},
+    {"forceescape", ForceEscape},
     {"format", Format},
     {"indent", Indent},
     {"lower", Case<CaseChange::kLower>},
     {"pprint", PrettyPrint},
     {"replace", ReplaceFilter},
-    {"safe", Same},
+    {"safe", Safe},
     {"string", StringFilter},
     {"title", Title},
     {"tojson", ToJson},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/formats/template/evaluator.h"
+#include "core/formats/template/printing.h"
 
 namespace hone::chat {
 
@@ -139,6 +140,48 @@ Text Pad(Evaluator& evaluator, const Text& text, int64_t width, const Text& fill
   out.Append(text);
   for (int64_t i = before; i < missing; ++i) out.Append(fill);
   return out.Take();
+}
+
+namespace {
+
+std::string_view HtmlEntity(char c) {
+  switch (c) {
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '\'':
+      return "&#39;";
+    case '"':
+      return "&#34;";
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+Text EscapeHtml(Evaluator& evaluator, const Text& text) {
+  const std::string_view bytes = text.bytes();
+  evaluator.ChargeBytes(bytes.size());
+  TextBuilder out;
+  size_t plain = 0;  // start of the bytes that are copied as they are
+  for (size_t at = 0; at < bytes.size(); ++at) {
+    const std::string_view entity = HtmlEntity(bytes[at]);
+    if (entity.empty()) continue;
+    out.Append(text, plain, at);
+    out.Append(entity, text.IsTainted(at, at + 1));
+    plain = at + 1;
+  }
+  out.Append(text, plain, bytes.size());
+  evaluator.ChargeBytes(out.size());
+  return out.Take();
+}
+
+Text EscapedText(Evaluator& evaluator, const Value& value) {
+  return value.is_markup() ? value.text() : EscapeHtml(evaluator, ToText(evaluator, value));
 }
 
 }  // namespace hone::chat

@@ -23,4 +23,9 @@ Text Join(Evaluator& evaluator, const Text& separator, const std::vector<Text>& 
 enum class Side { kLeft, kRight, kBoth };
 Text Pad(Evaluator& evaluator, const Text& text, int64_t width, const Text& fill, Side side);
 
+// With & < > ' " as HTML entities.
+Text EscapeHtml(Evaluator& evaluator, const Text& text);
+// What markupsafe.escape makes of a value: markup as it is, anything else printed and escaped.
+Text EscapedText(Evaluator& evaluator, const Value& value);
+
 }  // namespace hone::chat

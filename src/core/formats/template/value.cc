@@ -86,6 +86,18 @@ Value Value::String(std::string bytes, bool tainted) {
   return String(Text(std::move(bytes), std::move(runs)));
 }
 
+Value Value::Markup(Text text) {
+  Value value = String(std::move(text));
+  value.is_markup_ = true;
+  return value;
+}
+
+Value Value::LargeInteger(uint64_t value, bool tainted) {
+  Value result = Float(static_cast<double>(value), tainted);
+  result.object_ = std::make_shared<TextObject>(Text(std::to_string(value), {}));
+  return result;
+}
+
 Value Value::List(Values items, bool tainted) {
   return MakeItems(Kind::kList, std::move(items), tainted, "list");
 }
@@ -191,9 +203,9 @@ std::string TypeName(const Value& value) {
     case Kind::kInteger:
       return "int";
     case Kind::kFloat:
-      return "float";
+      return value.IsLargeInteger() ? "int" : "float";
     case Kind::kString:
-      return "str";
+      return value.is_markup() ? "Markup" : "str";
     case Kind::kList:
     case Kind::kTuple:
     case Kind::kIterator:

@@ -62,6 +62,11 @@ class Value {
   static Value Float(double value, bool tainted = false);
   static Value String(Text text);
   static Value String(std::string bytes, bool tainted);
+  // Text that is HTML already: markupsafe's Markup, which safe and escape make. What is put into it or joined
+  // to it is escaped.
+  static Value Markup(Text text);
+  // An integer beyond int64_t: it computes as a double and prints its own digits.
+  static Value LargeInteger(uint64_t value, bool tainted);
   static Value List(Values items, bool tainted = false);
   static Value Tuple(Values items, bool tainted = false);
   static Value Iterator(Values items, std::string type_name = "generator");
@@ -75,10 +80,15 @@ class Value {
   // runs.
   bool tainted() const { return tainted_; }
   void set_tainted(bool tainted) { tainted_ = tainted; }
+  bool is_markup() const { return is_markup_; }
+  bool IsLargeInteger() const { return kind_ == Kind::kFloat && object_; }
+  // A string of this value's type: markup where this is.
+  Value StringLike(Text text) const { return is_markup_ ? Markup(std::move(text)) : String(std::move(text)); }
 
   int64_t integer() const { return integer_; }  // of a bool or an integer
   double real() const { return real_; }
   double number() const { return kind_ == Kind::kFloat ? real_ : static_cast<double>(integer_); }
+  // Of a string; why a value is undefined; the digits of a large integer.
   const Text& text() const { return static_cast<const TextObject*>(object_.get())->text; }
   std::string_view bytes() const { return text().bytes(); }
   const Values& items() const;  // of a list, tuple, iterator or view
@@ -92,6 +102,7 @@ class Value {
   Value(Kind kind, int64_t integer, bool tainted) : kind_(kind), tainted_(tainted), integer_(integer) {}
   Kind kind_ = Kind::kMissing;
   bool tainted_ = false;
+  bool is_markup_ = false;
   union {
     int64_t integer_;
     double real_;

@@ -28,6 +28,16 @@ bool IsBool(Evaluator&, const Value& value, Arguments& arguments) {
   return value.Is(Kind::kBool) && (value.integer() != 0) == wanted;
 }
 
+bool IsInteger(Evaluator&, const Value& value, Arguments& arguments) {
+  BindNothing("integer", arguments);
+  return value.Is(Kind::kInteger) || value.IsLargeInteger();
+}
+
+bool IsFloat(Evaluator&, const Value& value, Arguments& arguments) {
+  BindNothing("float", arguments);
+  return value.Is(Kind::kFloat) && !value.IsLargeInteger();
+}
+
 bool IsNumber(Evaluator&, const Value& value, Arguments& arguments) {
   BindNothing("number", arguments);
   return value.IsNumber();
@@ -120,9 +130,9 @@ bool IsTest(Evaluator&, const Value& value, Arguments& arguments) {
   return value.Is(Kind::kString) && FindTest(value.bytes()) != nullptr;
 }
 
-bool Escaped(Evaluator&, const Value&, Arguments& arguments) {
+bool Escaped(Evaluator&, const Value& value, Arguments& arguments) {
   BindNothing("escaped", arguments);
-  return false;
+  return value.is_markup();
 }
 
 constexpr TestEntry kTests[] = {
@@ -142,12 +152,12 @@ constexpr TestEntry kTests[] = {
     {"even", Even},
     {"false", IsBool<false>},
     {"filter", IsFilter},
-    {"float", IsKind<Kind::kFloat>},
+    {"float", IsFloat},
     {"ge", CompareTest<Operator::kGreaterEqual>},
     {"greaterthan", CompareTest<Operator::kGreater>},
     {"gt", CompareTest<Operator::kGreater>},
     {"in", CompareTest<Operator::kIn>},
-    {"integer", IsKind<Kind::kInteger>},
+    {"integer", IsInteger},
     {"iterable", IsIterable},
     {"le", CompareTest<Operator::kLessEqual>},
     {"lessthan", CompareTest<Operator::kLess>},
