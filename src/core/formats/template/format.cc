@@ -62,7 +62,7 @@ Spec ParseSpec(std::string_view rest) {
   }
   if (rest.starts_with("0")) {
     if (spec.align == '\0') {
-      spec.fill = "0";
+      spec.fill = '0';
       spec.align = '=';
     }
     rest.remove_prefix(1);
@@ -90,7 +90,7 @@ std::string GroupThousands(std::string digits) {
   while (whole < digits.size() && digits[whole] >= '0' && digits[whole] <= '9') ++whole;
   for (size_t at = whole; at > 3;) {
     at -= 3;
-    digits.insert(at, ",");
+    digits.insert(at, 1, ',');
   }
   return digits;
 }
@@ -325,7 +325,7 @@ class PercentFormatter {
     }
     if (!value.IsNumber()) Fail("%{} format: a real number is required, not {}", type, TypeName(value));
     if (zero && spec.align == '\0') {
-      spec.fill = "0";
+      spec.fill = '0';
       spec.align = '=';
     }
     const bool whole = std::string_view("diuxXo").find(type) != std::string_view::npos;

@@ -326,7 +326,10 @@ ExpressionPtr Parser::ParseFilters(ExpressionPtr node) {
 ExpressionPtr Parser::ParseFilter(ExpressionPtr node) {
   auto filter = Make(ExpressionKind::kFilter, Current().line);
   filter->text = ExpectName();
-  while (SkipOperator(".")) filter->text += "." + ExpectName();
+  while (SkipOperator(".")) {
+    filter->text += '.';
+    filter->text += ExpectName();
+  }
   Add(*filter, std::move(node));
   if (IsOperator("(")) filter->call = ParseCallArguments();
   filter->filter = FindFilter(filter->text);
@@ -341,7 +344,10 @@ ExpressionPtr Parser::ParseTest(ExpressionPtr node) {
   const bool negated = SkipName("not");
   auto test = Make(ExpressionKind::kTest, line);
   test->text = ExpectName();
-  while (SkipOperator(".")) test->text += "." + ExpectName();
+  while (SkipOperator(".")) {
+    test->text += '.';
+    test->text += ExpectName();
+  }
   Add(*test, std::move(node));
   const TokenKind kind = Current().kind;
   const bool starts_value = kind == TokenKind::kName || kind == TokenKind::kString ||

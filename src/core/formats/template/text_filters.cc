@@ -239,7 +239,7 @@ Value ToJson(Evaluator& evaluator, const Value& value, Arguments& arguments) {
   style.sort_keys = BoolOr(sort_keys, false);
   if (!indent.Is(Kind::kMissing) && !indent.Is(Kind::kNone)) {
     style.has_indent = true;
-    style.item_separator = ",";
+    style.item_separator = ',';
     if (indent.Is(Kind::kString)) {
       style.indent = std::string(indent.bytes());
     } else {
