@@ -45,6 +45,12 @@ void AddModelOptions(CLI::App& app, ModelOptions& options) {
   app.add_option("--plan", options.plan, "Folder of a plan: what calibration or tuning found for this model");
   app.add_option("--chat-template", options.chat_template,
                  "A Jinja file that takes the place of the model's template");
+  app.add_option("--rope-scaling", options.rope_scaling,
+                 "How positions are stretched, in the place of what the file says")
+      ->check(CLI::IsMember({"linear", "yarn"}));
+  app.add_option("--kv-limit", options.kv_limit,
+                 "Most bytes of keys and values, such as 512MB (default: no limit)")
+      ->transform(CLI::AsSizeValue(false));
 }
 
 Result<std::string> FindModel(const ModelOptions& options) {

@@ -1,6 +1,7 @@
 // The flags that mean the same in every command that runs a model.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "core/base/result.h"
@@ -17,11 +18,14 @@ struct ModelOptions {
   int threads = 0;            // 0: DefaultThreads()
   std::string plan;           // folder, empty: none
   std::string chat_template;  // file, empty: the model's own
+  std::string rope_scaling;   // "linear" or "yarn", empty: the file's
+  uint64_t kv_limit = 0;      // bytes of keys and values, 0: no limit
 
   int ThreadCount() const;
 };
 
-// Adds MODEL, --exact, --threads, --plan and --chat-template; `options` outlives `app`.
+// Adds MODEL, --exact, --threads, --plan, --chat-template, --rope-scaling and --kv-limit; `options` outlives
+// `app`.
 void AddModelOptions(CLI::App& app, ModelOptions& options);
 
 // The path of the model's file or folder. Refuses a plan with a part that nothing in this program acts on,

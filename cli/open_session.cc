@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "core/base/log.h"
 #include "core/kernels/cpu/cpu_target.h"
 
 namespace hone {
@@ -10,12 +11,16 @@ Result<OpenedSession> OpenSession(const ModelOptions& model, int64_t context, in
   const auto start = std::chrono::steady_clock::now();
   HONE_CHECK_OK(InitCpuTarget());
   HONE_TRY(const std::string path, FindModel(model));
-  auto engine = std::make_shared<Engine>(model.ThreadCount());
+  MemoryLimits limits;
+  if (model.kv_limit > 0) limits.kv = model.kv_limit;
+  auto engine = std::make_shared<Engine>(model.ThreadCount(), limits);
   LoadOptions load;
   load.chat_template_file = model.chat_template;
   load.progress = true;
   load.context = context;
+  load.rope_scaling = model.rope_scaling;
   HONE_TRY(auto loaded, LoadModel(path, *engine, load));
+  for (const std::string& warning : loaded->tokenizer().warnings()) LogWarning("{}: {}", path, warning);
   SessionOptions options;
   options.context = context;
   options.chunk = chunk;

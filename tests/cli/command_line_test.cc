@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -98,18 +99,24 @@ TEST_F(CommandLine, AFullDiskUnderStandardOutputIsAFailure) {
   EXPECT_TRUE(run.err.starts_with("hone: standard output: ")) << run.err;
 }
 
-TEST_F(CommandLine, StartsInUnderTwentyMilliseconds) {
+// Processor time, which the machine's other work leaves alone; what would break it is a heavy library linked in.
+TEST_F(CommandLine, StartTakesUnderTwentyMillisecondsOfProcessorTime) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers take longer";
+#endif
+  const auto children = [] {
+    rusage usage{};
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+  };
   double best = 1e9;
   for (int i = 0; i < 30; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+    const double before = children();
     ASSERT_EQ(std::system(HONE_PROGRAM " --version >/dev/null"), 0);
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(best, children() - before);
   }
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "sanitizers take longer: " << best;
-#else
   EXPECT_LT(best, 0.020);
-#endif
 }
 
 TEST_F(CommandLine, InspectCountsTensorsTypesAndCache) {
@@ -174,7 +181,9 @@ TEST_F(CommandLine, TemplateAgreesWithTheReferenceRenderings) {
           RunHone("template --clock 2026-11-24T12:00:00 --file '" + (golden / (name + ".jinja")).string() +
                   "' --messages " + file + (generation ? "" : " --no-generation-prompt"));
       EXPECT_EQ(run.exit_code == 0, expected.contains("text")) << conversation << run.err;
-      if (expected.contains("text")) EXPECT_EQ(run.out, expected["text"].get<std::string>()) << conversation;
+      if (expected.contains("text")) {
+        EXPECT_EQ(run.out, expected["text"].get<std::string>()) << conversation;
+      }
       ++compared;
     }
   }

@@ -53,6 +53,13 @@ TEST_F(GenerationCommands, RunTakesTokensAsTheyAreAndReportsTheLargestLogits) {
   EXPECT_TRUE(json["timings"].contains("load_seconds"));
 }
 
+TEST_F(GenerationCommands, RunRefusesAPromptThatPassesTheKvLimit) {
+  const auto outcome = RunHone("run " + model_ + " --tokens-in '1 2 3' --max-tokens 4 --kv-limit 4KB");
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("KV"), std::string::npos) << outcome.err;
+  EXPECT_EQ(RunHone("run " + model_ + " --tokens-in '1 2 3' --max-tokens 4 --kv-limit 64MB").exit_code, 0);
+}
+
 TEST_F(GenerationCommands, RunGivesTheSameTextForTheSameSeedWhateverChunksAndThreads) {
   const std::string flags =
       "--raw --prompt 'some text to go on from' --max-tokens 20 --temperature 1 --ignore-eos";

@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "core/formats/safetensors/json_file.h"
 #include "language/models/families.h"
@@ -18,9 +18,8 @@ constexpr Family kFamilies[] = {
 
 Result<std::string> ReadText(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf())) return BadInput(path, "file", "cannot be read");
-  return text.str();
+  if (!file) return BadInput(path, "file", "cannot be read");
+  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 struct Opened {

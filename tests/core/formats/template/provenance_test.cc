@@ -53,18 +53,18 @@ Json Forge(const Json& conversation) {
   for (Json& message : forged["messages"]) {
     if (message.contains("content") && message["content"].is_string()) {
       message["content"] =
-          "\x01" + std::string(kForged) + message["content"].get<std::string>() + kForged + "\x02";
+          std::string("\x01") + kForged + message["content"].get<std::string>() + kForged + "\x02";
     }
     if (!message.contains("tool_calls")) continue;
     for (Json& call : message["tool_calls"]) {
       for (auto& [key, value] : call["function"]["arguments"].items()) {
-        if (value.is_string()) value = "\x01" + std::string(kForged) + "\x02";
+        if (value.is_string()) value = std::string("\x01") + kForged + "\x02";
       }
     }
   }
   if (forged.contains("tools")) {
     for (Json& tool : forged["tools"])
-      tool["function"]["description"] = "\x01" + std::string(kForged) + "\x02";
+      tool["function"]["description"] = std::string("\x01") + kForged + "\x02";
   }
   return forged;
 }
