@@ -138,6 +138,19 @@ TEST_P(Matmul, MultipliesTheValuesOfTheDequantizerInExactMode) {
   }
 }
 
+TEST_P(Matmul, WritesEveryByteOfAPackedGroup) {
+  for (int64_t columns : Columns()) {
+    const FileMatrix file = RandomMatrix(type(), 16, columns, 4);
+    for (int64_t rows : {1, 7, 15, 16}) {
+      std::vector<std::byte> first(static_cast<size_t>(format().GroupBytes(columns)), std::byte{0xA5});
+      std::vector<std::byte> second(first.size(), std::byte{0x5A});
+      format().PackGroup(file.bytes.data(), rows, columns, first.data());
+      format().PackGroup(file.bytes.data(), rows, columns, second.data());
+      EXPECT_EQ(first, second) << rows << " rows of " << columns;
+    }
+  }
+}
+
 TEST_P(Matmul, TakesNoMoreMemoryThanTheFile) {
   const int64_t columns = 2304;
   EXPECT_EQ(format().GroupBytes(columns) % 64, 0);

@@ -71,7 +71,8 @@ void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = kNonlinearLevels[NibbleAt(unit + 32, row, i)];
 }
 
-constexpr BlockFormat kFormat{DType::kIQ4_NL, 32, 288, Minimum::kNone, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kIQ4_NL, 32,   288,  Minimum::kNone, PackBlocks<Pack, 18, 288>,
+                              Decode,         Int8, Float};
 
 }  // namespace
 

@@ -91,7 +91,8 @@ void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = kNonlinearLevels[NibbleAt(codes, row, i)];
 }
 
-constexpr BlockFormat kFormat{DType::kIQ4_XS, 256, 2176, Minimum::kNone, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kIQ4_XS, 256,  2176, Minimum::kNone, PackBlocks<Pack, 136, 2176>,
+                              Decode,         Int8, Float};
 
 }  // namespace
 

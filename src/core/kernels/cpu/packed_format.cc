@@ -9,6 +9,8 @@ namespace hone {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+// Columns that are packed row by row: their units stay in the first-level cache until all rows are there.
+constexpr int64_t kPackColumns = 256;
 
 int64_t RoundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
@@ -60,11 +62,13 @@ void BlockWeightFormat::PackGroup(const std::byte* file_rows, int64_t rows, int6
   const int64_t units = columns / format_.unit_columns;
   const int64_t row_bytes = RowBytes(format_.type, columns);
   const int block_bytes = Info(format_.type).bytes;
-  std::memset(group, 0, static_cast<size_t>(GroupBytes(columns)));
-  for (int64_t unit = 0; unit < units; ++unit) {
+  const int64_t used = rows < kRowGroup ? 0 : units * format_.unit_bytes;
+  std::memset(group + used, 0, static_cast<size_t>(GroupBytes(columns) - used));
+  const int64_t step = kPackColumns / format_.unit_columns;
+  for (int64_t unit = 0; unit < units; unit += step) {
     for (int64_t row = 0; row < rows; ++row) {
-      format_.pack(file_rows + row * row_bytes + unit * block_bytes, static_cast<int>(row),
-                   group + unit * format_.unit_bytes);
+      format_.pack(file_rows + row * row_bytes + unit * block_bytes, std::min(step, units - unit),
+                   static_cast<int>(row), group + unit * format_.unit_bytes);
     }
   }
 }

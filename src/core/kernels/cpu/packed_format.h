@@ -38,8 +38,9 @@ struct BlockFormat {
   int unit_columns;
   int unit_bytes;
   Minimum minimum;
-  // Moves one file block of row `row` of the group to its places in the unit, which starts as zero bytes.
-  void (*pack)(const std::byte* file_block, int row, std::byte* unit);
+  // Moves `units` consecutive file blocks of row `row` of the group to their places in as many units. Blocks
+  // of zero bytes pack to zero bytes, and all rows together fill their units.
+  void (*pack)(const std::byte* file_blocks, int64_t units, int row, std::byte* first_unit);
   // Block `block` (of 32 columns) of row `row` in the unit.
   void (*decode)(const std::byte* unit, int block, int row, DecodedBlock& out);
   MultiplyFunction multiply_int8;  // these choose by the active CPU target
@@ -95,6 +96,14 @@ T LoadAs(const std::byte* at) {
 
 // 16 rows of float16 numbers: the number of `row`.
 inline float HalfAt(const std::byte* halves, int row) { return F16ToF32(LoadAs<uint16_t>(halves + 2 * row)); }
+
+// BlockFormat::pack for what packs one block: the loop that the compiler sees whole.
+template <void (*pack_block)(const std::byte* file_block, int row, std::byte* unit), int block_bytes,
+          int unit_bytes>
+void PackBlocks(const std::byte* file_blocks, int64_t units, int row, std::byte* first_unit) {
+  for (int64_t i = 0; i < units; ++i)
+    pack_block(file_blocks + i * block_bytes, row, first_unit + i * unit_bytes);
+}
 
 // Copies the 4-byte pieces of one row to their lanes in consecutive 64-byte vectors.
 inline void PlacePieces(const std::byte* pieces, int count, int row, std::byte* vectors) {

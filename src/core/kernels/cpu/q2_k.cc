@@ -72,13 +72,13 @@ void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t e
 }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
-  const auto block = LoadAs<BlockQ2_K>(file_block);
-  std::memcpy(unit + 2 * row, &block.scale, 2);
-  std::memcpy(unit + 32 + 2 * row, &block.minimum, 2);
+  std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ2_K, scale), 2);
+  std::memcpy(unit + 32 + 2 * row, file_block + offsetof(BlockQ2_K, minimum), 2);
   for (int b = 0; b < 8; ++b) {
-    std::byte* to = unit + 64 + 160 * b;
-    std::memcpy(to + 2 * row, block.scales + 2 * b, 2);
-    PlaceTwoBits([&](int i) { return block.quants[b / 4 * 32 + i] >> (b % 4 * 2) & 3; }, row, to + 32);
+    std::memcpy(unit + 64 + 160 * b + 2 * row, file_block + offsetof(BlockQ2_K, scales) + 2 * b, 2);
+  }
+  for (int n = 0; n < 2; ++n) {
+    PlaceTwoBitPlanes(file_block + offsetof(BlockQ2_K, quants) + 32 * n, row, unit + 64 + 640 * n + 32, 160);
   }
 }
 
@@ -93,7 +93,8 @@ void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = TwoBitsAt(from + 32, row, i);
 }
 
-constexpr BlockFormat kFormat{DType::kQ2_K, 256, 1344, Minimum::kPerHalf, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ2_K, 256,  1344, Minimum::kPerHalf, PackBlocks<Pack, 84, 1344>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

@@ -78,29 +78,32 @@ void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t e
   HWY_DYNAMIC_DISPATCH(Q3_KFloat)(w, x, begin, end, y);
 }
 
-// The 6-bit scale of the 16 columns `index`.
-int FileScale(const BlockQ3_K& block, int index) {
-  const int low = block.scales[index % 8] >> (index / 8 * 4) & 15;
-  return low | (block.scales[8 + index % 4] >> (index / 4 * 2) & 3) << 4;
+// The low halves of 8 bytes, side by side.
+uint32_t JoinNibbles(uint64_t bytes) {
+  bytes &= 0x0F0F0F0F0F0F0F0Fu;
+  bytes = (bytes | bytes >> 4) & 0x00FF00FF00FF00FFu;
+  bytes = (bytes | bytes >> 8) & 0x0000FFFF0000FFFFu;
+  return static_cast<uint32_t>(bytes | bytes >> 16);
+}
+
+// The file's scale of the 16 columns i has its low four bits in half i / 8 of byte i % 8 and its high two
+// bits in pair i / 4 of byte 8 + i % 4: the 4 by 4 pairs are transposed.
+void PackScales(const std::byte* file_scales, int row, std::byte* vectors) {
+  const auto low = LoadAs<uint64_t>(file_scales);
+  auto high = LoadAs<uint32_t>(file_scales + 8);
+  high = ExchangeBitsWithin(high, 6, 0x00CC00CCu);
+  high = ExchangeBitsWithin(high, 12, 0x0000F0F0u);
+  const uint32_t scales[3] = {JoinNibbles(low), JoinNibbles(low >> 4), high};
+  PlacePieces(reinterpret_cast<const std::byte*>(scales), 3, row, vectors);
 }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
-  const auto block = LoadAs<BlockQ3_K>(file_block);
-  std::memcpy(unit + 2 * row, &block.scale, 2);
-  uint32_t scales[3] = {0, 0, 0};
-  for (int i = 0; i < 16; ++i) {
-    const uint32_t scale = static_cast<uint32_t>(FileScale(block, i));
-    scales[i / 8] |= (scale & 15) << (i % 8 * 4);
-    scales[2] |= (scale >> 4) << (i * 2);
+  std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ3_K, scale), 2);
+  PackScales(file_block + offsetof(BlockQ3_K, scales), row, unit + 32);
+  for (int n = 0; n < 2; ++n) {
+    PlaceTwoBitPlanes(file_block + offsetof(BlockQ3_K, quants) + 32 * n, row, unit + 224 + 768 * n, 192);
   }
-  PlacePieces(reinterpret_cast<const std::byte*>(scales), 3, row, unit + 32);
-  for (int b = 0; b < 8; ++b) {
-    std::byte* codes = unit + 224 + 192 * b;
-    PlaceTwoBits([&](int i) { return block.quants[b / 4 * 32 + i] >> (b % 4 * 2) & 3; }, row, codes);
-    uint32_t high = 0;
-    for (int i = 0; i < 32; ++i) high |= static_cast<uint32_t>((block.high_bits[i] >> b) & 1) << i;
-    PlaceBits(high, row, codes + 128);
-  }
+  PlaceBitPlanes(file_block + offsetof(BlockQ3_K, high_bits), row, unit + 224 + 128, 192);
 }
 
 void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
@@ -115,7 +118,8 @@ void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = (TwoBitsAt(codes, row, i) | BitAt(codes + 128, row, i) << 2) - 4;
 }
 
-constexpr BlockFormat kFormat{DType::kQ3_K, 256, 1760, Minimum::kNone, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ3_K, 256,  1760, Minimum::kNone, PackBlocks<Pack, 110, 1760>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

@@ -69,7 +69,8 @@ void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = NibbleAt(unit + 32, row, i) - 8;
 }
 
-constexpr BlockFormat kFormat{DType::kQ4_0, 32, 288, Minimum::kNone, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ4_0, 32,   288,  Minimum::kNone, PackBlocks<Pack, 18, 288>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

@@ -72,7 +72,8 @@ void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = NibbleAt(unit + 64, row, i);
 }
 
-constexpr BlockFormat kFormat{DType::kQ4_1, 32, 320, Minimum::kPerBlock, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ4_1, 32,   320,  Minimum::kPerBlock, PackBlocks<Pack, 20, 320>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

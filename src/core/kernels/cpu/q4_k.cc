@@ -73,13 +73,12 @@ void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t e
 }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
-  const auto block = LoadAs<BlockQ4_K>(file_block);
-  std::memcpy(unit + 2 * row, &block.scale, 2);
-  std::memcpy(unit + 32 + 2 * row, &block.minimum, 2);
+  std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ4_K, scale), 2);
+  std::memcpy(unit + 32 + 2 * row, file_block + offsetof(BlockQ4_K, minimum), 2);
   PlacePieces(file_block + offsetof(BlockQ4_K, scales), 3, row, unit + 64);
-  for (int b = 0; b < 8; ++b) {
+  for (int b = 0; b < 8; b += 2) {
     std::byte* codes = unit + 256 + 256 * b;
-    PlaceNibbles([&](int i) { return block.quants[b / 2 * 32 + i] >> (b % 2 * 4) & 15; }, row, codes);
+    PlaceNibblePair(file_block + offsetof(BlockQ4_K, quants) + 16 * b, row, codes, codes + 256);
   }
 }
 
@@ -91,7 +90,8 @@ void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = NibbleAt(codes, row, i);
 }
 
-constexpr BlockFormat kFormat{DType::kQ4_K, 256, 2304, Minimum::kPerBlock, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ4_K, 256,  2304, Minimum::kPerBlock, PackBlocks<Pack, 144, 2304>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

@@ -75,7 +75,8 @@ void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
   }
 }
 
-constexpr BlockFormat kFormat{DType::kQ5_0, 32, 352, Minimum::kNone, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ5_0, 32,   352,  Minimum::kNone, PackBlocks<Pack, 22, 352>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

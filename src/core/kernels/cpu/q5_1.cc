@@ -76,7 +76,8 @@ void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = NibbleAt(unit + 64, row, i) | BitAt(unit + 320, row, i) << 4;
 }
 
-constexpr BlockFormat kFormat{DType::kQ5_1, 32, 384, Minimum::kPerBlock, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ5_1, 32,   384,  Minimum::kPerBlock, PackBlocks<Pack, 24, 384>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

@@ -75,17 +75,14 @@ void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t e
 }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
-  const auto block = LoadAs<BlockQ5_K>(file_block);
-  std::memcpy(unit + 2 * row, &block.scale, 2);
-  std::memcpy(unit + 32 + 2 * row, &block.minimum, 2);
+  std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ5_K, scale), 2);
+  std::memcpy(unit + 32 + 2 * row, file_block + offsetof(BlockQ5_K, minimum), 2);
   PlacePieces(file_block + offsetof(BlockQ5_K, scales), 3, row, unit + 64);
-  for (int b = 0; b < 8; ++b) {
+  for (int b = 0; b < 8; b += 2) {
     std::byte* codes = unit + 256 + 320 * b;
-    PlaceNibbles([&](int i) { return block.quants[b / 2 * 32 + i] >> (b % 2 * 4) & 15; }, row, codes);
-    uint32_t high = 0;
-    for (int i = 0; i < 32; ++i) high |= static_cast<uint32_t>((block.high_bits[i] >> b) & 1) << i;
-    PlaceBits(high, row, codes + 256);
+    PlaceNibblePair(file_block + offsetof(BlockQ5_K, quants) + 16 * b, row, codes, codes + 320);
   }
+  PlaceBitPlanes(file_block + offsetof(BlockQ5_K, high_bits), row, unit + 256 + 256, 320);
 }
 
 void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
@@ -96,7 +93,8 @@ void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = NibbleAt(codes, row, i) | BitAt(codes + 256, row, i) << 4;
 }
 
-constexpr BlockFormat kFormat{DType::kQ5_K, 256, 2816, Minimum::kPerBlock, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ5_K, 256,  2816, Minimum::kPerBlock, PackBlocks<Pack, 176, 2816>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

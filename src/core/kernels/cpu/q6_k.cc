@@ -69,21 +69,19 @@ void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t e
   HWY_DYNAMIC_DISPATCH(Q6_KFloat)(w, x, begin, end, y);
 }
 
-// The 6-bit code of column i.
-int FileCode(const BlockQ6_K& block, int i) {
-  const int low = block.quants[i / 128 * 64 + i % 64] >> (i % 128 / 64 * 4) & 15;
-  const int high = block.high_bits[i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
-  return low | high << 4;
-}
-
+// Of each 128 columns, blocks 0 and 2 share 32 bytes of nibbles, so do 1 and 3, and all four share 32 bytes
+// of pairs of bits.
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
-  const auto block = LoadAs<BlockQ6_K>(file_block);
-  std::memcpy(unit + 2 * row, &block.scale, 2);
+  std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ6_K, scale), 2);
   for (int b = 0; b < 8; ++b) {
-    std::byte* to = unit + 32 + 416 * b;
-    std::memcpy(to + 2 * row, block.scales + 2 * b, 2);
-    PlaceNibbles([&](int i) { return FileCode(block, 32 * b + i) & 15; }, row, to + 32);
-    PlaceTwoBits([&](int i) { return FileCode(block, 32 * b + i) >> 4; }, row, to + 288);
+    std::memcpy(unit + 32 + 416 * b + 2 * row, file_block + offsetof(BlockQ6_K, scales) + 2 * b, 2);
+  }
+  for (int n = 0; n < 2; ++n) {
+    const std::byte* quants = file_block + offsetof(BlockQ6_K, quants) + 64 * n;
+    std::byte* blocks = unit + 32 + 4 * 416 * n;
+    PlaceNibblePair(quants, row, blocks + 32, blocks + 2 * 416 + 32);
+    PlaceNibblePair(quants + 32, row, blocks + 416 + 32, blocks + 3 * 416 + 32);
+    PlaceTwoBitPlanes(file_block + offsetof(BlockQ6_K, high_bits) + 32 * n, row, blocks + 288, 416);
   }
 }
 
@@ -96,7 +94,8 @@ void Decode(const std::byte* unit, int block, int row, DecodedBlock& out) {
   }
 }
 
-constexpr BlockFormat kFormat{DType::kQ6_K, 256, 3360, Minimum::kNone, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ6_K, 256,  3360, Minimum::kNone, PackBlocks<Pack, 210, 3360>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 

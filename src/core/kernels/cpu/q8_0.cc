@@ -72,7 +72,8 @@ void Decode(const std::byte* unit, int /*block*/, int row, DecodedBlock& out) {
   for (int i = 0; i < 32; ++i) out.code[i] = static_cast<int8_t>(unit[32 + 64 * (i / 4) + 4 * row + i % 4]);
 }
 
-constexpr BlockFormat kFormat{DType::kQ8_0, 32, 544, Minimum::kNone, Pack, Decode, Int8, Float};
+constexpr BlockFormat kFormat{DType::kQ8_0, 32,   544,  Minimum::kNone, PackBlocks<Pack, 34, 544>,
+                              Decode,       Int8, Float};
 
 }  // namespace
 
