@@ -1,6 +1,7 @@
 #include "cli/answer_json.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace hone {
 namespace {

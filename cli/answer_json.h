@@ -1,7 +1,7 @@
 // An answer as machines and people read it.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "language/decoding/session.h"

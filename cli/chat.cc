@@ -1,6 +1,7 @@
 // hone chat MODEL: a conversation on the terminal, or line by line where standard input is none.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
