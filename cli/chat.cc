@@ -171,8 +171,11 @@ Result<void> Run(const Options& options) {
 Action AddChat(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   // Lively, yet a small model stays on its subject.
-  options->sampling.sampling.temperature = 0.5;
+  options->sampling.sampling.temperature = 0.3;
   options->sampling.sampling.top_k = 40;
+  // Small models fall into loops: a mild penalty keeps most of them out, the limit ends the rest.
+  options->sampling.sampling.repetition_penalty = 1.1;
+  options->sampling.max_tokens = 1024;
   options->sampling.sampling.top_p = 0.9;
   AddModelOptions(app, options->model);
   app.add_option("--system", options->system, "System prompt");

@@ -41,9 +41,10 @@ Result<GenerateOptions> SamplingFlags::ToOptions() const {
 
 void AddSamplingOptions(CLI::App& app, SamplingFlags& flags) {
   SamplingOptions& sampling = flags.sampling;
-  app.add_option("--max-tokens", flags.max_tokens,
-                 "Longest answer in tokens (default: the rest of the context)")
-      ->check(CLI::NonNegativeNumber);
+  CLI::Option* max_tokens = app.add_option("--max-tokens", flags.max_tokens,
+                                           "Longest answer in tokens, at most the rest of the context")
+                                ->check(CLI::NonNegativeNumber);
+  if (flags.max_tokens >= 0) max_tokens->capture_default_str();
   app.add_option(
          "--context", flags.context,
          "Tokens of prompt and answer together (default: the model's limit; more only when asked here)")
