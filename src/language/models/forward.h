@@ -72,8 +72,7 @@ class Forward {
   void NormInPlace(MatrixView<float> x, std::span<const float> weight);
   // x W^T + bias for three matrices, or for one that holds the three on top of each other. The softmax
   // amplifies what is wrong here, so in fast mode these products alone take activations of 15 bits (see
-  // QuantizationResidual): with 8 bits everywhere perplexity is 0.5 % worse than in exact mode, with this
-  // 0.03 %.
+  // QuantizationResidual): docs/performance.md has what that gains and costs.
   QueryKeyValue ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query, const Linear& key,
                                      const Linear& value);
   QueryKeyValue ProjectQueryKeyValue(MatrixView<const float> x, const Linear& fused);

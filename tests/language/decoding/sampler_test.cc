@@ -4,8 +4,8 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -291,26 +291,23 @@ TEST(LogProbability, IsTheLogSoftmaxOfTheRawLogits) {
   EXPECT_NEAR(LogProbability(logits, 2), -0.40760596, 1e-6);
 }
 
-TEST(Sampler, ChoosesFromALargeVocabularyFast) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer slows it down";
-#endif
+TEST(Sampler, ChoosesAmongTheLargestOfALargeVocabulary) {
   constexpr int64_t kVocabulary = 262144;
   SamplingOptions options;
   options.temperature = 0.8;
   options.top_k = 40;
   Sampler sampler = Make(options, kVocabulary);
-  const std::vector<TokenId> tokens = {1, 2, 3};
   const std::vector<float> logits = RandomLogits(kVocabulary, 5);
-  std::vector<float> row = logits;
-  double best = 1e9;
+  std::vector<float> falling = logits;
+  std::nth_element(falling.begin(), falling.begin() + 39, falling.end(), std::greater<>());
+  std::vector<TokenId> tokens = {1, 2, 3};
   for (int i = 0; i < 50; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    ASSERT_TRUE(sampler.Choose({tokens, 3}, row));
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    std::vector<float> row = logits;
+    const auto chosen = sampler.Choose({tokens, 3}, row);
+    ASSERT_TRUE(chosen);
+    EXPECT_GE(logits[static_cast<size_t>(*chosen)], falling[39]);
+    tokens.push_back(*chosen);
   }
-  RecordProperty("milliseconds", std::to_string(best * 1e3));
-  EXPECT_LT(best, 0.3e-3);
 }
 
 }  // namespace

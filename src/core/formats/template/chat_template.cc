@@ -23,9 +23,11 @@ namespace {
 // Messages quote the template: control characters become spaces, and a long text is cut.
 std::string OneLine(std::string_view message) {
   size_t size = std::min<size_t>(message.size(), 500);
-  while (size > 0 && size < message.size() && (static_cast<unsigned char>(message[size]) & 0xC0) == 0x80) --size;
+  while (size > 0 && size < message.size() && (static_cast<unsigned char>(message[size]) & 0xC0) == 0x80)
+    --size;
   std::string line(message.substr(0, size));
-  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
   if (size < message.size()) line += "...";
   return line;
 }
