@@ -1,4 +1,5 @@
-// Every large buffer is drawn from an account, so that "how much memory" has an exact answer and a limit can be set.
+// Every large buffer is drawn from an account, so that "how much memory" has an exact answer and a limit can
+// be set.
 #pragma once
 
 #include <atomic>
@@ -17,7 +18,8 @@ class MemoryAccount {
  public:
   static constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
 
-  explicit MemoryAccount(std::string name, uint64_t limit = kUnlimited) : name_(std::move(name)), limit_(limit) {}
+  explicit MemoryAccount(std::string name, uint64_t limit = kUnlimited)
+      : name_(std::move(name)), limit_(limit) {}
   MemoryAccount(const MemoryAccount&) = delete;
   MemoryAccount& operator=(const MemoryAccount&) = delete;
 
@@ -37,8 +39,8 @@ class MemoryAccount {
   std::atomic<uint64_t> peak_{0};
 };
 
-// A block of 64-byte aligned, zeroed memory drawn from an account; gives it back when it dies. Pages that are never
-// touched cost nothing but the account's count.
+// A block of 64-byte aligned, zeroed memory drawn from an account; gives it back when it dies. Pages that are
+// never touched cost nothing but the account's count.
 class Buffer {
  public:
   Buffer() = default;
