@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the GGUF, safetensors and template fuzz targets: small files that are right, and some that are wrong.
+"""Writes the seeds of the fuzz targets: small files that are right, and some that are wrong.
 
 Run: python3 make.py   (standard library only)
 """
@@ -128,8 +128,90 @@ def template_seeds():
     yield "cut.jinja", "{% for x in y %}{{ 'text"
 
 
+def glyph(byte):
+    """The character that stands for a byte in byte-level vocabularies (GPT-2)."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return chr(byte if byte in plain else 256 + [b for b in range(256) if b not in plain].index(byte))
+
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, _, BYTE = range(1, 7)
+BYTES = [glyph(byte) for byte in range(256)]
+MERGES = ["l l", "h e", "he ll", "hell o", glyph(32) + " 1", "1 2", "a a", "aa aa"]
+WORDS = [merge.replace(" ", "") for merge in MERGES]
+
+
+def vocabulary(kind, tokens, *keys):
+    """tokens: (text, type) pairs."""
+    return gguf([key("tokenizer.ggml.model", STRING, kind), array("tokenizer.ggml.tokens", STRING, [text for text, _ in tokens]),
+                 array("tokenizer.ggml.token_type", I32, [form for _, form in tokens]), *keys])
+
+
+def byte_level(pre, *keys):
+    tokens = [(text, NORMAL) for text in BYTES + WORDS]
+    tokens += [("<|endoftext|>", CONTROL), ("<|im_start|>", CONTROL), ("<|im_end|>", CONTROL), ("  ", USER_DEFINED)]
+    return vocabulary("gpt2", tokens, key("tokenizer.ggml.pre", STRING, pre), array("tokenizer.ggml.merges", STRING, MERGES),
+                      key("tokenizer.ggml.eos_token_id", U32, 264), *keys)
+
+
+def sentence_piece(*keys):
+    tokens = [("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL)] + [(f"<0x{byte:02X}>", BYTE) for byte in range(256)]
+    tokens += [(text, NORMAL) for text in ("\u2581", "h", "e", "l", "o", "\u2581h", "he", "ll", "hello", "\u2581hello", "\u00e9", "\u2581\u2581")]
+    return vocabulary("llama", tokens + [("<|user|>", CONTROL), ("12", USER_DEFINED)], *keys), len(tokens) + 2
+
+
+def tokenizer_json(**changes):
+    words = BYTES + WORDS
+    file = {
+        "version": "1.0",
+        "added_tokens": [{"id": len(words), "content": "<|im_start|>", "special": True},
+                         {"id": len(words) + 1, "content": "123", "special": False, "lstrip": True, "rstrip": True, "single_word": True}],
+        "normalizer": {"type": "NFC"},
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+        "decoder": {"type": "ByteLevel"},
+        "model": {"type": "BPE", "vocab": {word: i for i, word in enumerate(words)}, "merges": MERGES},
+    }
+    file.update(changes)
+    return json.dumps(file)
+
+
+def tokenizer_seeds():
+    yield "gpt-2.gguf", byte_level("gpt-2")
+    yield "llama-bpe.gguf", byte_level("llama-bpe", key("tokenizer.ggml.bos_token_id", U32, 265), key("tokenizer.ggml.add_eos_token", BOOL, True))
+    yield "unknown-pre.gguf", byte_level("none of them")
+    scored, count = sentence_piece()
+    scores = array("tokenizer.ggml.scores", F32, [-i / 2 for i in range(count)])
+    yield "scores.gguf", sentence_piece(scores)[0]
+    yield "merges.gguf", sentence_piece(array("tokenizer.ggml.merges", STRING, ["h e", "l l"]), key("tokenizer.ggml.add_space_prefix", BOOL, False))[0]
+    yield "nan.gguf", sentence_piece(array("tokenizer.ggml.scores", F32, [float("nan")] * count))[0]
+    yield "no-scores.gguf", scored
+    few = [(text, NORMAL) for text in ("h", "e", "l", "o", "he")]
+    yield "gaps.gguf", vocabulary("gpt2", few, array("tokenizer.ggml.merges", STRING, ["h e"]))
+    yield "plain.json", tokenizer_json()
+    marks = "\u2581"
+    pieces = ["<unk>"] + [f"<0x{byte:02X}>" for byte in range(256)] + [marks, "h", "e", "l", "o", "he", marks + "he"]
+    yield "marks.json", tokenizer_json(
+        added_tokens=[{"id": 0, "content": "<unk>", "special": True}],
+        normalizer={"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": marks}, {"type": "Replace", "pattern": {"String": " "}, "content": marks}]},
+        pre_tokenizer=None,
+        decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": marks}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]},
+        model={"type": "BPE", "unk_token": "<unk>", "byte_fallback": True, "vocab": {piece: i for i, piece in enumerate(pieces)}, "merges": [["h", "e"], [marks, "he"]]})
+    split = [{"type": "Split", "pattern": {"Regex": r"(?i:'s|'t)|\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"}, "behavior": behavior, "invert": invert}
+             for behavior, invert in (("Isolated", False), ("Removed", True), ("MergedWithPrevious", False), ("MergedWithNext", False), ("Contiguous", True))]
+    rest = [{"type": "Digits", "individual_digits": True}, {"type": "Punctuation"}, {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}]
+    for i, step in enumerate(split):
+        yield f"split{i}.json", tokenizer_json(pre_tokenizer={"type": "Sequence", "pretokenizers": [step] + rest})
+    yield "backtracking.json", tokenizer_json(pre_tokenizer={"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": "(a+)+$|(a|aa)+b"}, "behavior": "Isolated"}, rest[-1]]})
+    yield "normal.json", tokenizer_json(normalizer={"type": "Sequence", "normalizers": [
+        {"type": "NFKD"}, {"type": "Lowercase"}, {"type": "Strip"}, {"type": "Replace", "pattern": {"String": "l"}, "content": "ll"}]})
+    yield "deep.json", '{"normalizer":' + '{"type":"Sequence","normalizers":[' * 40 + "]}" * 40 + "}"
+    yield "ids.json", tokenizer_json(model={"type": "BPE", "vocab": {"a": 0, "b": 70000, "c": -1, "d": 1e99}, "merges": []})
+
+
 def main():
-    for folder, seeds in (("gguf", gguf_seeds()), ("safetensors", safetensors_seeds()), ("template", template_seeds())):
+    for folder, seeds in (("gguf", gguf_seeds()), ("safetensors", safetensors_seeds()), ("template", template_seeds()),
+                          ("tokenizer", tokenizer_seeds())):
+        (FOLDER / folder).mkdir(exist_ok=True)
         for name, data in seeds:
             (FOLDER / folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
 
