@@ -30,6 +30,7 @@ Action AddBench(CLI::App& app);
 Action AddChat(CLI::App& app);
 Action AddInspect(CLI::App& app);
 Action AddPerplexity(CLI::App& app);
+Action AddPlan(CLI::App& app);
 Action AddPull(CLI::App& app);
 Action AddRandomModel(CLI::App& app);
 Action AddRun(CLI::App& app);

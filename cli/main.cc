@@ -31,6 +31,8 @@ constexpr Command kCommands[] = {
      "hone bench smollm2-135m --threads 2 --json", AddBench},
     {"inspect", "Show what is in a model file: metadata, tensors, types, sizes, memory a token",
      "hone inspect model.gguf --json", AddInspect},
+    {"plan", "Show what calibration and tuning found for a model, or join plans",
+     "hone plan show plans/smollm2", AddPlan},
     {"pull", "Fetch a model, or list the models that are known by name", "hone pull smollm2-135m", AddPull},
     {"random-model", "Write a model with random weights, to measure speed and memory with",
      "hone random-model --like llama-1.1b --type q4_0 model.gguf", AddRandomModel},

@@ -1,35 +1,12 @@
 #include "cli/model_options.h"
 
 #include <CLI/CLI.hpp>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "core/base/compute_share.h"
-#include "core/base/printable.h"
 #include "core/downloads/model_cache.h"
+#include "language/models/plan_use.h"
 
 namespace hone {
-namespace {
-
-// plan.json is {"version": 1, "parts": {NAME: ...}}. No technique that reads a part is built in yet, so a
-// plan with parts is refused by the first one's name.
-Result<void> CheckPlan(const std::string& folder) {
-  const std::string path = folder + "/plan.json";
-  std::ifstream file(path);
-  if (!file) return BadInput(folder, "plan", "no plan.json in it, expected the folder of a plan");
-  const auto plan = nlohmann::ordered_json::parse(file, nullptr, false);
-  if (!plan.is_object()) return BadInput(path, "plan", "not a JSON object, expected version and parts");
-  if (!plan.contains("version") || plan["version"] != 1) return BadInput(path, "version", "expected 1");
-  if (!plan.contains("parts") || !plan["parts"].is_object())
-    return BadInput(path, "parts", "expected an object");
-  for (const auto& [name, part] : plan["parts"].items()) {
-    return BadInput(path, "parts." + Printable(name), "no technique of this program reads it");
-  }
-  return {};
-}
-
-}  // namespace
-
 int ModelOptions::ThreadCount() const { return threads > 0 ? threads : DefaultThreads(); }
 
 void AddModelOptions(CLI::App& app, ModelOptions& options) {
@@ -42,7 +19,10 @@ void AddModelOptions(CLI::App& app, ModelOptions& options) {
   app.add_option("--threads", options.threads,
                  "Threads (default: the processors this process may use, at most one a core)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--plan", options.plan, "Folder of a plan: what calibration or tuning found for this model");
+  app.add_option(
+         "--plan", options.plans,
+         "Folder of a plan, what calibration or tuning found for this model; may be given more than once")
+      ->allow_extra_args(false);
   app.add_option("--chat-template", options.chat_template,
                  "A Jinja file that takes the place of the model's template");
   app.add_option("--rope-scaling", options.rope_scaling,
@@ -53,9 +33,8 @@ void AddModelOptions(CLI::App& app, ModelOptions& options) {
       ->transform(CLI::AsSizeValue(false));
 }
 
-Result<std::string> FindModel(const ModelOptions& options) {
-  if (!options.plan.empty()) HONE_CHECK_OK(CheckPlan(options.plan));
-  return ResolveModel(options.model);
-}
+Result<std::string> FindModel(const ModelOptions& options) { return ResolveModel(options.model); }
+
+Result<Plan> FindPlan(const ModelOptions& options) { return ReadPlans(options.plans); }
 
 }  // namespace hone

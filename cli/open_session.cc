@@ -10,6 +10,7 @@ namespace hone {
 Result<OpenedSession> OpenSession(const ModelOptions& model, int64_t context, int64_t chunk) {
   const auto start = std::chrono::steady_clock::now();
   HONE_CHECK_OK(InitCpuTarget());
+  HONE_TRY(Plan plan, FindPlan(model));  // before the model: a wrong folder is seen at once
   HONE_TRY(const std::string path, FindModel(model));
   MemoryLimits limits;
   if (model.kv_limit > 0) limits.kv = model.kv_limit;
@@ -24,6 +25,7 @@ Result<OpenedSession> OpenSession(const ModelOptions& model, int64_t context, in
   SessionOptions options;
   options.context = context;
   options.chunk = chunk;
+  options.plan = std::move(plan);
   options.mode = model.exact ? NumericMode::kExact : NumericMode::kFast;
   HONE_TRY(Session session, Session::Create(std::move(engine), std::move(loaded), options));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

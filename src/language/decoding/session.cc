@@ -6,6 +6,7 @@
 #include "core/downloads/model_cache.h"
 #include "language/decoding/plain_decoding.h"
 #include "language/decoding/step_loop.h"
+#include "language/models/plan_use.h"
 
 namespace hone {
 
@@ -40,6 +41,7 @@ Result<Session> Session::Create(std::shared_ptr<Engine> engine, std::shared_ptr<
   RunnerOptions runner;
   runner.mode = options.mode;
   runner.max_rows = options.chunk;
+  HONE_CHECK_OK(UsePlan(options.plan, *model, runner));
   HONE_TRY(session.runner_, Runner::Create(model, *engine, runner));
   session.pool_ = PagePool::Create(engine->accounts.kv);
   session.sequence_ =

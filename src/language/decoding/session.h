@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/formats/plan/plan.h"
 #include "language/decoding/chat_prompt.h"
 #include "language/decoding/generation.h"
 #include "language/decoding/sampler.h"
@@ -27,6 +28,7 @@ struct SessionOptions {
       0;  // tokens of prompt and answer together; 0: the model's limit, more than it only when asked
   NumericMode mode = NumericMode::kFast;
   int64_t chunk = 512;  // prompt tokens read in one step
+  Plan plan;            // what calibration or tuning found; refused where it does not fit
 };
 
 struct GenerateOptions {
@@ -70,7 +72,8 @@ class Session {
     return *this;
   }
 
-  // `name`: a GGUF file, any shard of a split one, a Hugging Face folder, or the name of a model that was pulled.
+  // `name`: a GGUF file, any shard of a split one, a Hugging Face folder, or the name of a model that was
+  // pulled.
   static Result<Session> Load(const std::string& name, const LoadOptions& load = {},
                               const SessionOptions& options = {});
   static Result<Session> Create(std::shared_ptr<Engine> engine, std::shared_ptr<const Model> model,
