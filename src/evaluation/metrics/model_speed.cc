@@ -22,22 +22,22 @@ class Pass {
   Pass(Runner& runner, const std::shared_ptr<PagePool>& pool, const SpeedOptions& options)
       : runner_(runner), pool_(pool), options_(options) {}
 
-  // Seconds that reading the prompt takes.
-  Result<double> Prefill() {
+  // Seconds that reading the prompt takes; each operator's go to `times` where it is given.
+  Result<double> Prefill(OperatorTimes* times) {
     HONE_CHECK_OK(Start(options_.context, options_.context + options_.prefill));
     const double start = Seconds();
-    HONE_CHECK_OK(Read(options_.prefill));
+    HONE_CHECK_OK(Read(options_.prefill, times));
     return Seconds() - start;
   }
 
   // Seconds that writing the answer takes. At least one token stands before it.
-  Result<double> Decode() {
+  Result<double> Decode(OperatorTimes* times) {
     const int64_t before = std::max<int64_t>(options_.context, 1);
     HONE_CHECK_OK(Start(before, before + options_.decode));
     const double start = Seconds();
     for (int64_t i = 0; i < options_.decode; ++i) {
       for (size_t s = 0; s < sequences_.size(); ++s) sequences_[s].tokens.push_back(best_[s]);
-      HONE_CHECK_OK(Step(1));
+      HONE_CHECK_OK(Step(1, times));
     }
     return Seconds() - start;
   }
@@ -58,7 +58,7 @@ class Pass {
     return Read(context);
   }
 
-  Result<void> Read(int64_t tokens) {
+  Result<void> Read(int64_t tokens, OperatorTimes* times = nullptr) {
     const int64_t most = std::max<int64_t>(1, runner_.options().max_rows / options_.batch);
     while (tokens > 0) {
       const int64_t rows = std::min(tokens, most);
@@ -66,21 +66,24 @@ class Pass {
         for (int64_t i = 0; i < rows; ++i) sequence.tokens.push_back(RandomToken(sequence.tokens.size()));
       }
       tokens -= rows;
-      HONE_CHECK_OK(Step(rows));
+      HONE_CHECK_OK(Step(rows, times));
     }
     return {};
   }
 
-  Result<void> Step(int64_t rows) {
+  Result<void> Step(int64_t rows, OperatorTimes* times) {
     Batch batch;
     for (Sequence& sequence : sequences_) {
       const auto end = static_cast<int64_t>(sequence.tokens.size());
       AppendRows(sequence, end - rows, end, true, false, batch);
     }
     best_.assign(sequences_.size(), 0);
-    HONE_CHECK_OK(runner_.Run(batch, [&](int64_t row, std::span<float> logits) {
+    const auto keep_best = [&](int64_t row, std::span<float> logits) {
       best_[static_cast<size_t>(row / rows)] = static_cast<TokenId>(ArgMax(logits));
-    }));
+    };
+    RunOptions run;
+    run.times = times;
+    HONE_CHECK_OK(runner_.Run(batch, keep_best, run));
     for (Sequence& sequence : sequences_) sequence.cached += rows;
     return {};
   }
@@ -127,11 +130,11 @@ Result<Speed> MeasureSpeed(Runner& runner, const std::shared_ptr<PagePool>& pool
   Pass pass(runner, pool, options);
   for (int i = -1; i < options.repeat; ++i) {
     if (options.prefill > 0) {
-      HONE_TRY(const double seconds, pass.Prefill());
+      HONE_TRY(const double seconds, pass.Prefill(i >= 0 ? options.prefill_times : nullptr));
       if (i >= 0) prefill.push_back(batch * static_cast<double>(options.prefill) / seconds);
     }
     if (options.decode > 0) {
-      HONE_TRY(const double seconds, pass.Decode());
+      HONE_TRY(const double seconds, pass.Decode(i >= 0 ? options.decode_times : nullptr));
       if (i >= 0) decode.push_back(batch * static_cast<double>(options.decode) / seconds);
     }
     if (options.progress) options.progress(i + 2, options.repeat + 1);

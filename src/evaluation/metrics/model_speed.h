@@ -18,6 +18,9 @@ struct SpeedOptions {
   int64_t context = 0;    // tokens that every sequence holds before either is timed
   int repeat = 5;
   std::function<void(int64_t done, int64_t total)> progress;  // passes
+  // Where the passes that are timed add each operator's time; null: not measured.
+  OperatorTimes* prefill_times = nullptr;
+  OperatorTimes* decode_times = nullptr;
 };
 
 struct Spread {

@@ -55,7 +55,7 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
 
 Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
                  ForwardScratch& scratch, MemoryAccount& scratch_account, Buffer& attention_scratch,
-                 std::span<RowHook* const> hooks, std::span<Observer* const> observers)
+                 std::span<RowHook* const> hooks, std::span<Observer* const> observers, OperatorTimes* times)
     : model_(model),
       config_(model.config()),
       batch_(batch),
@@ -66,10 +66,15 @@ Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, Compu
       attention_scratch_(attention_scratch),
       hooks_(hooks),
       observers_(observers),
+      times_(times),
       active_(batch.rows.size()),
       finished_(batch.rows.size(), 0) {
   for (size_t i = 0; i < active_.size(); ++i) active_[i] = static_cast<int64_t>(i);
-  ListSequences();
+  {
+    const OperatorTimer timer(times_, Operator::kOther);
+    ListSequences();
+  }
+  const OperatorTimer timer(times_, Operator::kRope);
   FillRope();
 }
 
@@ -103,6 +108,7 @@ void Forward::ForRows(int64_t rows, FunctionRef<void(int64_t begin, int64_t end)
 }
 
 void Forward::LookUp(const Linear& embedding, float scale) {
+  const OperatorTimer timer(times_, Operator::kEmbedding);
   const MatrixView<float> y = hidden();
   ForRows(rows(), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -117,6 +123,7 @@ void Forward::LookUp(const Linear& embedding, float scale) {
 }
 
 MatrixView<float> Forward::Norm(MatrixView<const float> x, std::span<const float> weight) {
+  const OperatorTimer timer(times_, Operator::kNorm);
   const MatrixView<float> y = scratch_.normed.slice_rows(0, x.rows);
   ForRows(x.rows, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) RmsNorm(x.row_span(i), weight, config_.norm_epsilon, y.row_span(i));
@@ -125,6 +132,7 @@ MatrixView<float> Forward::Norm(MatrixView<const float> x, std::span<const float
 }
 
 void Forward::NormInPlace(MatrixView<float> x, std::span<const float> weight) {
+  const OperatorTimer timer(times_, Operator::kNorm);
   const size_t size = weight.size();
   ForRows(x.rows, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -189,6 +197,7 @@ void Forward::MultiplyTask(const Product& product, const std::array<Activations,
 
 void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Product> products, bool twice) {
   if (x.rows == 0) return;
+  const OperatorTimer timer(times_, products.front().linear->op);
   const std::array<Activations, 2> prepared = PrepareAll(x, products, twice);
   constexpr size_t kMostProducts = 4;
   std::array<int64_t, kMostProducts> size{};
@@ -213,6 +222,7 @@ void Forward::Multiply(MatrixView<const float> x, const Linear& linear, MatrixVi
 
 void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std::span<const TokenId> ids,
                            MatrixView<float> y) {
+  const OperatorTimer timer(times_, linear.op);
   const Product product{&linear, y};
   const std::array<Activations, 2> prepared = PrepareAll(x, {&product, 1});
   const WeightFormat& format = *linear.weight.format;
@@ -297,6 +307,7 @@ void Forward::FillRope() {
 }
 
 void Forward::Rotate(RopeKind kind, const QueryKeyValue& qkv) {
+  const OperatorTimer timer(times_, Operator::kRope);
   const auto pairs = static_cast<size_t>(config_.rope_dimensions / 2);
   const RopePairs layout = config_.rope_neighbours ? RopePairs::kNeighbours : RopePairs::kHalves;
   const float* angles = scratch_.rope.data() + (kind == RopeKind::kLocal ? scratch_.rope.size() / 2 : 0);
@@ -314,6 +325,7 @@ void Forward::Rotate(RopeKind kind, const QueryKeyValue& qkv) {
 }
 
 void Forward::AppendToCaches(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv) {
+  const OperatorTimer timer(times_, Operator::kKvAppend);
   std::vector<KvRows> rows(sequences_.size());
   for (size_t s = 0; s < sequences_.size(); ++s) {
     const ActiveSequence& active = sequences_[s];
@@ -347,6 +359,7 @@ MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input
   std::vector<AttentionItem> items(sequences_.size());
   AppendToCaches(layer, mixer_input, qkv);
   if (error_) return output;
+  const OperatorTimer timer(times_, Operator::kAttention);
   for (size_t s = 0; s < sequences_.size(); ++s) {
     const ActiveSequence& active = sequences_[s];
     const KvStore& store = batch_.sequences[s].cache->layer(layer);
@@ -369,16 +382,20 @@ MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input
 }
 
 MatrixView<float> Forward::Gate(Activation activation, int layer, const GateUp& gate_up) {
-  ForRows(rows(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      activation(gate_up.gate.row_span(i), gate_up.up.row_span(i), gate_up.gate.row_span(i));
-    }
-  });
+  {
+    const OperatorTimer timer(times_, Operator::kActivation);
+    ForRows(rows(), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        activation(gate_up.gate.row_span(i), gate_up.up.row_span(i), gate_up.gate.row_span(i));
+      }
+    });
+  }
   Observe(Tensor::kActivation, layer, gate_up.gate);
   return gate_up.gate;
 }
 
 void Forward::AddToHidden(MatrixView<const float> x) {
+  const OperatorTimer timer(times_, Operator::kOther);
   const MatrixView<float> y = hidden();
   ForRows(x.rows, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) AddTo(x.row_span(i), y.row_span(i));
@@ -386,6 +403,8 @@ void Forward::AddToHidden(MatrixView<const float> x) {
 }
 
 void Forward::Observe(Tensor tensor, int layer, MatrixView<const float> values) {
+  if (observers_.empty()) return;
+  const OperatorTimer timer(times_, Operator::kOther);
   for (Observer* observer : observers_) {
     if (observer->Wants(tensor, layer)) observer->Observe(tensor, layer, active_, values);
   }
@@ -414,6 +433,7 @@ class Forward::Rows : public ActiveRows {
 
 void Forward::CallHooks(Seam seam, int layer) {
   if (hooks_.empty() || active_.empty()) return;
+  const OperatorTimer timer(times_, Operator::kOther);
   Rows rows(*this);
   for (RowHook* hook : hooks_) hook->After(seam, layer, rows);
   const std::vector<uint8_t>& fate = rows.fate();
@@ -444,6 +464,7 @@ void Forward::CallHooks(Seam seam, int layer) {
 }
 
 void Forward::CheckFinite(int layer) {
+  const OperatorTimer timer(times_, Operator::kOther);
   const MatrixView<float> x = hidden();
   std::atomic<int64_t> bad{-1};
   ForRows(rows(), [&](int64_t begin, int64_t end) {
@@ -459,6 +480,7 @@ void Forward::CheckFinite(int layer) {
 }
 
 void Forward::FinishAll() {
+  const OperatorTimer timer(times_, Operator::kOther);
   const MatrixView<float> x = hidden();
   for (int64_t i = 0; i < rows(); ++i) {
     const int64_t batch_row = active_[static_cast<size_t>(i)];
@@ -477,6 +499,7 @@ std::vector<int64_t> Forward::RowsForHead() const {
 }
 
 MatrixView<float> Forward::Gather(std::span<const int64_t> batch_rows) {
+  const OperatorTimer timer(times_, Operator::kOther);
   const MatrixView<float> y = scratch_.hidden.slice_rows(0, static_cast<int64_t>(batch_rows.size()));
   for (size_t i = 0; i < batch_rows.size(); ++i) {
     std::memcpy(y.row(static_cast<int64_t>(i)), scratch_.finished.row(batch_rows[i]),

@@ -56,7 +56,8 @@ class Forward {
 
   Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
           ForwardScratch& scratch, MemoryAccount& scratch_account, Buffer& attention_scratch,
-          std::span<RowHook* const> hooks, std::span<Observer* const> observers);
+          std::span<RowHook* const> hooks, std::span<Observer* const> observers,
+          OperatorTimes* times = nullptr);
 
   // --- what a family's forward pass is written in
   int64_t rows() const { return static_cast<int64_t>(active_.size()); }
@@ -113,6 +114,7 @@ class Forward {
   const std::optional<Error>& error() const { return error_; }
   int64_t attention_tiles() const { return counters_.tiles_executed; }
   ComputeShare& share() const { return share_; }
+  OperatorTimes* times() const { return times_; }
 
   // Runs body(begin, end) over slices of [0, rows) in parallel; few rows run inline.
   void ForRows(int64_t rows, FunctionRef<void(int64_t begin, int64_t end)> body);
@@ -142,6 +144,7 @@ class Forward {
   Buffer& attention_scratch_;
   std::span<RowHook* const> hooks_;
   std::span<Observer* const> observers_;
+  OperatorTimes* times_;
 
   std::vector<int64_t> active_;    // batch rows, rising
   std::vector<uint8_t> finished_;  // by batch row: it waits in scratch_.finished

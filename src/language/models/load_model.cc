@@ -106,6 +106,8 @@ class ModelBuilder {
     model->head_ = std::move(head);
     model->output_norm_ = std::move(output_norm);
     model->storage_ = loader.TakeStorage();
+    model->weights_ = loader.TakeWeights();
+    if (!config.tied_embeddings) model->weights_.front().op = Operator::kEmbedding;
     model->weight_bytes_ = engine.accounts.weights.used() - used_before;
     model->weight_bytes_per_token_ = model->weight_bytes_ - (config.tied_embeddings ? 0 : embedding_bytes);
     model->path_ = path;

@@ -15,6 +15,7 @@
 #include "core/kernels/rope_table.h"
 #include "language/kvcache/kv_cache.h"
 #include "language/models/model_config.h"
+#include "language/models/operators.h"
 
 namespace hone {
 
@@ -33,6 +34,17 @@ struct Linear {
   std::string name;
   PackedMatrix weight;
   std::vector<float> bias;  // empty: none
+  Operator op = Operator::kOther;
+};
+
+// A weight of a model and which operator reads it.
+struct WeightInfo {
+  std::string name;
+  Operator op = Operator::kOther;
+  DType type = DType::kF32;  // in the file
+  int64_t rows = 0;          // 1 for a vector
+  int64_t columns = 0;
+  uint64_t bytes = 0;  // as it lies in memory
 };
 
 struct MemoryLimits {
@@ -76,6 +88,9 @@ class Model {
   // embedding).
   uint64_t weight_bytes_per_token() const { return weight_bytes_per_token_; }
 
+  // Every weight, in the order of loading; a tied embedding stands once, as the head.
+  std::span<const WeightInfo> weights() const { return weights_; }
+
   // The seams. Each works on the active rows of `forward`.
   virtual void Embed(Forward& forward) const;  // tokens -> hidden
   virtual void RunMixer(Forward& forward, int layer) const = 0;
@@ -101,6 +116,7 @@ class Model {
   uint64_t weight_bytes_ = 0;
   uint64_t weight_bytes_per_token_ = 0;
   std::vector<Buffer> storage_;
+  std::vector<WeightInfo> weights_;
   Linear embedding_;
   Linear head_;
   std::vector<float> output_norm_;

@@ -1,6 +1,7 @@
 #include "language/models/runner.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "language/models/forward.h"
 
@@ -45,15 +46,11 @@ class Runner::Impl {
   }
 
   Result<void> Run(const Batch& batch, LogitsSink sink, const RunOptions& run) {
+    const StepClock clock(run.times);
     const int last_layer = run.last_layer < 0 ? model_->config().layers : run.last_layer;
-    HONE_CHECK_OK(Check(batch, run.first_layer, last_layer));
-    std::vector<KvCache::Mark> marks;
-    for (const SequenceRows& sequence : batch.sequences) {
-      marks.push_back(sequence.cache->Here());
-      HONE_CHECK_OK(sequence.cache->Reserve(sequence.rows, run.first_layer, last_layer));
-    }
+    HONE_TRY(const std::vector<KvCache::Mark> marks, Begin(batch, run, last_layer));
     Forward forward(*model_, batch, options_.mode, *share_, scratch_, engine_.accounts.scratch,
-                    attention_scratch_, run.hooks, run.observers);
+                    attention_scratch_, run.hooks, run.observers, run.times);
     RunLayers(forward, run.first_layer, last_layer);
     if (!forward.error() && run.head) RunHead(forward, batch, sink);
     counters_.steps += 1;
@@ -70,6 +67,38 @@ class Runner::Impl {
   RunnerCounters counters_;
 
  private:
+  // The wall time of one step.
+  class StepClock {
+   public:
+    explicit StepClock(OperatorTimes* times) : times_(times) {
+      if (times_ != nullptr) begin_ = std::chrono::steady_clock::now();
+    }
+    StepClock(const StepClock&) = delete;
+    StepClock& operator=(const StepClock&) = delete;
+    ~StepClock() {
+      if (times_ == nullptr) return;
+      times_->wall_seconds +=
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+      ++times_->steps;
+    }
+
+   private:
+    OperatorTimes* times_;
+    std::chrono::steady_clock::time_point begin_;
+  };
+
+  // Checks the batch and reserves its cache entries; returns where the caches stood.
+  Result<std::vector<KvCache::Mark>> Begin(const Batch& batch, const RunOptions& run, int last_layer) const {
+    const OperatorTimer timer(run.times, Operator::kOther);
+    HONE_CHECK_OK(Check(batch, run.first_layer, last_layer));
+    std::vector<KvCache::Mark> marks;
+    for (const SequenceRows& sequence : batch.sequences) {
+      marks.push_back(sequence.cache->Here());
+      HONE_CHECK_OK(sequence.cache->Reserve(sequence.rows, run.first_layer, last_layer));
+    }
+    return marks;
+  }
+
   // Rows come in through the embedding, or, from a later layer on, as embedding rows that are the residual
   // stream.
   void RunLayers(Forward& forward, int first_layer, int last_layer) {
@@ -97,6 +126,7 @@ class Runner::Impl {
           begin, std::min(static_cast<size_t>(logit_rows_), rows.size() - begin));
       const MatrixView<float> logits(logits_.as<float>().data(), static_cast<int64_t>(block.size()), columns);
       model_->Head(forward, forward.Gather(block), batch.logit_ids, logits);
+      const OperatorTimer timer(forward.times(), Operator::kSampling);
       for (size_t i = 0; i < block.size(); ++i) {
         const std::span<float> values = logits.row_span(static_cast<int64_t>(i));
         if (!AllFinite(values)) {

@@ -12,6 +12,7 @@
 #include "language/models/batch.h"
 #include "language/models/hooks.h"
 #include "language/models/model.h"
+#include "language/models/operators.h"
 
 namespace hone {
 
@@ -33,6 +34,7 @@ struct RunOptions {
   bool head = true;
   std::span<RowHook* const> hooks;
   std::span<Observer* const> observers;
+  OperatorTimes* times = nullptr;  // where the step adds the time of each operator; null: not measured
 };
 
 // Called for every row that wants logits, in row order; `logits` has one value a token of the vocabulary (or

@@ -67,7 +67,9 @@ Result<Linear> WeightLoader::Matrix(const std::string& name, int64_t rows, int64
 
   Linear linear;
   linear.name = name;
+  linear.op = OperatorOfWeight(name);
   linear.weight = {format, rows, columns, packed.data()};
+  weights_.push_back({name, linear.op, tensor->type, rows, columns, packed.size()});
   storage_.push_back(std::move(packed));
   HONE_TRY(linear.bias, OptionalVector(name + ".bias", rows));
   return linear;
@@ -85,6 +87,7 @@ Result<std::vector<float>> WeightLoader::Vector(const std::string& name, int64_t
   }
   std::vector<float> values(static_cast<size_t>(size));
   Dequantize(tensor->type, tensor->bytes().data(), size, values.data());
+  weights_.push_back({name, OperatorOfWeight(name), tensor->type, 1, size, values.size() * sizeof(float)});
   if (offset != 0.0f) {
     for (float& value : values) value += offset;
   }

@@ -33,6 +33,7 @@ class WeightLoader {
 
   const WeightSource& source() const { return source_; }
   std::vector<Buffer> TakeStorage() { return std::move(storage_); }
+  std::vector<WeightInfo> TakeWeights() { return std::move(weights_); }
 
  private:
   const WeightSource& source_;
@@ -41,6 +42,7 @@ class WeightLoader {
   std::unique_ptr<Progress> progress_;
   uint64_t bytes_done_ = 0;
   std::vector<Buffer> storage_;
+  std::vector<WeightInfo> weights_;
 };
 
 }  // namespace hone
