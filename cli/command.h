@@ -33,6 +33,7 @@ Action AddPerplexity(CLI::App& app);
 Action AddPlan(CLI::App& app);
 Action AddPull(CLI::App& app);
 Action AddRandomModel(CLI::App& app);
+Action AddReproduce(CLI::App& app);
 Action AddRun(CLI::App& app);
 Action AddTemplate(CLI::App& app);
 Action AddTokenize(CLI::App& app);

@@ -36,6 +36,8 @@ constexpr Command kCommands[] = {
     {"pull", "Fetch a model, or list the models that are known by name", "hone pull smollm2-135m", AddPull},
     {"random-model", "Write a model with random weights, to measure speed and memory with",
      "hone random-model --like llama-1.1b --type q4_0 model.gguf", AddRandomModel},
+    {"reproduce", "Measure what a paper claims, on this machine", "hone reproduce survey-breakdown",
+     AddReproduce},
     {"template", "Render a conversation through a chat template",
      "hone template --file chat.jinja --messages conversation.json --clock 2026-11-24T12:00:00", AddTemplate},
     {"tokenize", "Print the token ids of a text", "hone tokenize smollm2-135m --file text.txt", AddTokenize},
