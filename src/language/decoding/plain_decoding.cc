@@ -36,7 +36,9 @@ Result<void> PlainDecoding::Receive(int64_t row, std::span<float> logits) {
   const bool last = index + 1 == static_cast<int64_t>(sequence_.tokens.size());
   std::vector<ScoredToken> top;
   if (options_.top > 0) LargestLogits(logits, options_.top, top);
-  if (options_.prompt_top && index < sequence_.prompt_tokens) step_top_.push_back(top);
+  // Rows that are read again, after their pages were given up, are there already.
+  const auto known = static_cast<int64_t>(prompt_top_.size());
+  if (options_.prompt_top && index >= known && index < sequence_.prompt_tokens) step_top_.push_back(top);
   if (!last) return {};
   const double log_mass = options_.log_probabilities ? LogSumExp(logits) : 0.0;
   std::vector<float> raw;

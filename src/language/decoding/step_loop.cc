@@ -1,12 +1,24 @@
 #include "language/decoding/step_loop.h"
 
 #include <algorithm>
+#include <iterator>
+#include <optional>
 
 namespace hone {
 namespace {
 
 bool SameTarget(const Proposal& a, const Proposal& b) {
   return a.target == b.target && a.batch.logit_ids == b.batch.logit_ids;
+}
+
+Result<void> Reserve(const Proposal& proposal) {
+  for (const SequenceRows& rows : proposal.batch.sequences) {
+    const int layers = rows.cache->layers();
+    const int last = proposal.target.last_layer < 0 ? layers : std::min(proposal.target.last_layer, layers);
+    if (proposal.target.first_layer >= last) continue;  // the runner says what is wrong
+    HONE_CHECK_OK(rows.cache->Reserve(rows.rows, proposal.target.first_layer, last));
+  }
+  return {};
 }
 
 void Join(const Batch& part, Batch& whole) {
@@ -24,8 +36,8 @@ std::vector<StepLoop::Part> StepLoop::Propose() {
   std::vector<Part> parts;
   int64_t room = options_.rows;
   // One pass for answers that decode, one for those that read their prompt.
-  std::vector<std::shared_ptr<Generation>> waiting;
-  std::vector<std::shared_ptr<Generation>> served;
+  Answers waiting;
+  Answers served;
   for (const bool decodes : {true, false}) {
     for (auto& generation : live_) {
       const bool first_token_is_out = !generation->tokens().empty();
@@ -54,6 +66,40 @@ std::vector<StepLoop::Part> StepLoop::Propose() {
   waiting.insert(waiting.end(), served.begin(), served.end());
   live_ = std::move(waiting);
   return parts;
+}
+
+void StepLoop::ReservePages(std::vector<Part>& parts) {
+  std::vector<Part> kept;
+  std::optional<Error> refusal;
+  for (Part& part : parts) {
+    if (auto reserved = Reserve(part.proposal); !reserved) {
+      refusal = std::move(reserved).error();
+      // Before those that are served: it is the first to ask again.
+      const auto at = std::find_if(live_.begin(), live_.end(),
+                                   [&](const auto& answer) { return answer.get() == part.generation; });
+      std::rotate(live_.begin(), at, at + 1);
+    } else {
+      kept.push_back(std::move(part));
+    }
+  }
+  if (kept.empty() && refusal) FreePages(std::move(*refusal));
+  parts = std::move(kept);
+}
+
+void StepLoop::FreePages(Error error) {
+  const auto cached = [](const std::shared_ptr<Generation>& answer) {
+    return answer->strategy().sequence().cached;
+  };
+  const auto least = std::min_element(live_.begin(), live_.end(),
+                                      [&](const auto& a, const auto& b) { return cached(a) < cached(b); });
+  if (live_.size() == 1) return (*least)->Fail(std::move(error));
+  Sequence& sequence = (*least)->strategy().sequence();
+  if (auto emptied = sequence.cache.TruncateToPosition(0); !emptied) {
+    return (*least)->Fail(std::move(emptied).error());
+  }
+  sequence.cached = 0;
+  paused_.push_back(std::move(*least));
+  live_.erase(least);
 }
 
 void StepLoop::RunGroup(std::span<Part*> parts) {
@@ -89,10 +135,16 @@ void StepLoop::RunGroup(std::span<Part*> parts) {
   }
 }
 
-void StepLoop::Step() {
-  for (auto& generation : live_) {
-    if (generation->cancelled()) generation->Finish(FinishReason::kCancelled);
+void StepLoop::EndCancelled() {
+  for (const Answers* answers : {&live_, &paused_}) {
+    for (const auto& answer : *answers) {
+      if (answer->cancelled()) answer->Finish(FinishReason::kCancelled);
+    }
   }
+}
+
+void StepLoop::Step() {
+  EndCancelled();
   DropFinished();
   std::vector<Part> parts = Propose();
   if (parts.empty()) {
@@ -101,6 +153,7 @@ void StepLoop::Step() {
       generation->Fail(Failed("step: {} rows are too few for this decoding strategy", options_.rows).value());
     }
   }
+  ReservePages(parts);
   std::vector<Part*> left;
   for (Part& part : parts) left.push_back(&part);
   while (!left.empty()) {
@@ -114,7 +167,11 @@ void StepLoop::Step() {
 }
 
 void StepLoop::DropFinished() {
-  std::erase_if(live_, [](const std::shared_ptr<Generation>& generation) { return generation->finished(); });
+  const auto finished = [](const std::shared_ptr<Generation>& answer) { return answer->finished(); };
+  std::erase_if(paused_, finished);
+  if (std::erase_if(live_, finished) == 0 && !live_.empty()) return;
+  live_.insert(live_.end(), std::make_move_iterator(paused_.begin()), std::make_move_iterator(paused_.end()));
+  paused_.clear();
 }
 
 }  // namespace hone

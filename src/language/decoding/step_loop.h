@@ -21,11 +21,15 @@ class StepLoop {
   explicit StepLoop(const StepLoopOptions& options) : options_(options) {}
 
   void Add(std::shared_ptr<Generation> generation) { live_.push_back(std::move(generation)); }
-  bool idle() const { return live_.empty(); }
-  int64_t live() const { return static_cast<int64_t>(live_.size()); }
+  bool idle() const { return live() == 0; }
+  int64_t live() const { return static_cast<int64_t>(live_.size() + paused_.size()); }
 
   // One forward pass for each kind of target. Answers that decode are served before those that read their
   // prompt. An error ends the answer that it belongs to (see Generation::error), never another.
+  //
+  // An answer whose rows find no pages in the pool waits for those that others give back. Where every answer
+  // waits, the one with the fewest cached rows gives its pages up and reads them again after another has
+  // left; its tokens stay the same. An answer fails for want of pages only where it is alone with them.
   void Step();
   // Steps until every answer has finished.
   void Run() {
@@ -33,16 +37,22 @@ class StepLoop {
   }
 
  private:
+  using Answers = std::vector<std::shared_ptr<Generation>>;
   struct Part {
     Generation* generation;
     Proposal proposal;
   };
+  void EndCancelled();
   std::vector<Part> Propose();
+  // Keeps the parts for whose rows there are pages; with none kept, frees pages or fails one answer.
+  void ReservePages(std::vector<Part>& parts);
+  void FreePages(Error error);
   void RunGroup(std::span<Part*> parts);
   void DropFinished();
 
   StepLoopOptions options_;
-  std::vector<std::shared_ptr<Generation>> live_;  // who waits longest stands first
+  Answers live_;    // who waits longest stands first
+  Answers paused_;  // those that gave their pages up, until an answer leaves
 };
 
 }  // namespace hone

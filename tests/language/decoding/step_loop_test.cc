@@ -96,24 +96,110 @@ TEST(StepLoop, EndsOnlyTheAnswerThatFails) {
   EXPECT_EQ(good.Tokens(), expected.Tokens());
 }
 
-TEST(StepLoop, EndsOnlyTheAnswerForWhichNoPagesAreLeft) {
-  TinyEngine engine;
-  Request small;
-  small.prompt = SomePrompt(4, 1);
-  StepLoop first({.rows = 64, .chunk = 64});
-  ASSERT_TRUE(small.Start(engine, first));
-  first.Run();
-  // Room for little more than what the small answer took.
-  engine.pool = PagePool::Create(engine.engine->accounts.kv, 2 * small.sequence->cache.bytes());
-  Request again{.prompt = small.prompt};
-  Request large{.prompt = SomePrompt(240, 3)};
+// Bytes of pages that hold the whole answer to `request`.
+uint64_t PagesOf(TinyEngine& engine, const Request& request) {
+  Request alone{.prompt = request.prompt};
+  alone.rules = request.rules;
   StepLoop loop({.rows = 64, .chunk = 64});
-  ASSERT_TRUE(again.Start(engine, loop));
-  ASSERT_TRUE(large.Start(engine, loop));
+  EXPECT_TRUE(alone.Start(engine, loop));
+  const uint64_t before = engine.pool->used();
   loop.Run();
-  EXPECT_EQ(large.generation->finish(), FinishReason::kFailed);
-  EXPECT_EQ(again.generation->finish(), FinishReason::kLength);
-  EXPECT_EQ(again.Tokens(), small.Tokens());
+  return engine.pool->used() - before;
+}
+
+// Steps until all have ended; who has ended gives its pages back, as a server does.
+void RunAndGiveBack(StepLoop& loop, std::vector<Request>& requests) {
+  for (int steps = 0; !loop.idle(); ++steps) {
+    ASSERT_LT(steps, 2000) << "the loop makes no progress";
+    loop.Step();
+    for (Request& request : requests) {
+      if (!request.generation->finished() || !request.sequence) continue;
+      ASSERT_TRUE(request.sequence->cache.TruncateToPosition(0));
+    }
+  }
+}
+
+TEST(StepLoop, EndsOnlyTheAnswerThatWouldNotFitAlone) {
+  TinyEngine engine;
+  std::vector<Request> requests(2);
+  requests[0].prompt = SomePrompt(4, 1);
+  requests[1].prompt = SomePrompt(240, 3);
+  StepLoop first({.rows = 64, .chunk = 64});
+  Request expected{.prompt = requests[0].prompt};
+  ASSERT_TRUE(expected.Start(engine, first));
+  first.Run();
+  engine.pool = PagePool::Create(engine.engine->accounts.kv, PagesOf(engine, requests[1]) / 2);
+  StepLoop loop({.rows = 64, .chunk = 64});
+  for (Request& request : requests) ASSERT_TRUE(request.Start(engine, loop));
+  RunAndGiveBack(loop, requests);
+  EXPECT_EQ(requests[1].generation->finish(), FinishReason::kFailed);
+  EXPECT_NE(requests[1].generation->error().message.find("KV"), std::string::npos)
+      << requests[1].generation->error().message;
+  EXPECT_EQ(requests[0].generation->finish(), FinishReason::kLength);
+  EXPECT_EQ(requests[0].Tokens(), expected.Tokens());
+}
+
+TEST(StepLoop, LetsAnswersWaitForPagesThatOthersGiveBack) {
+  TinyEngine engine;
+  std::vector<std::vector<TokenId>> alone;
+  uint64_t largest = 0;
+  for (Request& request : MixedRequests()) {
+    StepLoop loop({.rows = 64, .chunk = 64});
+    ASSERT_TRUE(request.Start(engine, loop));
+    loop.Run();
+    alone.push_back(request.Tokens());
+    request.sequence.reset();
+    largest = std::max(largest, PagesOf(engine, request));
+  }
+  // Room for any one of them, not for all: they must take turns, and some must give up what they hold.
+  engine.pool = PagePool::Create(engine.engine->accounts.kv, largest);
+  for (const int64_t chunk : {64, 16, 5}) {
+    std::vector<Request> requests = MixedRequests();
+    StepLoop loop({.rows = 64, .chunk = chunk});
+    for (Request& request : requests) ASSERT_TRUE(request.Start(engine, loop));
+    RunAndGiveBack(loop, requests);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_EQ(requests[i].generation->finish(), FinishReason::kLength)
+          << requests[i].generation->error().message;
+      EXPECT_EQ(requests[i].Tokens(), alone[i]) << "answer " << i << ", chunks of " << chunk;
+    }
+  }
+}
+
+TEST(StepLoop, ReportsEachPromptTokenOnceWhereRowsAreReadAgain) {
+  TinyEngine engine;
+  std::vector<Request> requests(2);
+  requests[0].prompt = SomePrompt(200, 1);
+  requests[1].prompt = SomePrompt(190, 2);
+  requests[1].decoding = {.top = 1, .prompt_top = true};
+  engine.pool = PagePool::Create(engine.engine->accounts.kv, PagesOf(engine, requests[0]));
+  StepLoop loop({.rows = 32, .chunk = 16});
+  for (Request& request : requests) ASSERT_TRUE(request.Start(engine, loop));
+  RunAndGiveBack(loop, requests);
+  for (const Request& request : requests) EXPECT_EQ(request.generation->finish(), FinishReason::kLength);
+  EXPECT_GT(requests[1].generation->times().prompt_rows, 190) << "nothing was read twice: a vain test";
+  const auto& decoding = static_cast<PlainDecoding&>(requests[1].generation->strategy());
+  EXPECT_EQ(decoding.prompt_top().size(), 190u);
+}
+
+TEST(StepLoop, CancelsAnAnswerThatGaveItsPagesUp) {
+  TinyEngine engine;
+  std::vector<Request> requests(2);
+  requests[0].prompt = SomePrompt(200, 1);
+  requests[1].prompt = SomePrompt(190, 2);
+  engine.pool = PagePool::Create(engine.engine->accounts.kv, PagesOf(engine, requests[0]));
+  StepLoop loop({.rows = 32, .chunk = 16});
+  for (Request& request : requests) ASSERT_TRUE(request.Start(engine, loop));
+  int64_t most = 0;
+  while (requests[1].sequence->cached >= most) {
+    ASSERT_FALSE(loop.idle());
+    most = requests[1].sequence->cached;
+    loop.Step();
+  }
+  requests[1].generation->Cancel();
+  RunAndGiveBack(loop, requests);
+  EXPECT_EQ(requests[1].generation->finish(), FinishReason::kCancelled);
+  EXPECT_EQ(requests[0].generation->finish(), FinishReason::kLength);
 }
 
 TEST(StepLoop, CancelsBeforeTheNextStep) {
