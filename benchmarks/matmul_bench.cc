@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/kernels/cpu/cpu_target.h"
-#include "core/kernels/matmul.h"
+#include "core/kernels/matmul_table.h"
 
 namespace hone {
 namespace {
@@ -76,12 +76,13 @@ void RunMultiply(benchmark::State& state, DType type, int64_t rows, int64_t colu
   const std::vector<std::byte> data = PreparedRandom(form, m, columns);
   const Activations x{form, m, columns, data.data()};
   std::vector<float> y(static_cast<size_t>(m * rows));
-  const int64_t task = RowsPerTask(weights.copies[0], m);
+  const MatmulChoice choice = BuiltInMatmulChoice({type, form, 1, rows, columns, m});
+  const int64_t task = choice.rows_per_task;
   size_t next = 0;
   for (auto _ : state) {
     const PackedMatrix& w = weights.copies[next++ % weights.copies.size()];
     for (int64_t row = 0; row < rows; row += task) {
-      format.Multiply(w, x, row, std::min(rows, row + task), MatrixView<float>(y.data(), m, rows));
+      format.Multiply({w, x, row, std::min(rows, row + task), {y.data(), m, rows}, choice.kernel});
     }
     benchmark::DoNotOptimize(y.data());
   }

@@ -7,6 +7,7 @@
 // for every M, thread count and tile.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -53,6 +54,23 @@ struct PackedMatrix {
   const std::byte* data = nullptr;
 };
 
+// What a product runs on. All kernels of a format give the same bits, so the choice is one of speed alone:
+//   kMatvec  weights are unpacked in registers, for one row of activations after the other;
+//   kFlat    weights are unpacked in registers, for a tile of rows at once;
+//   kPanels  weights are unpacked into a panel in cache that all rows read.
+enum class MatmulKernel : uint8_t { kMatvec, kFlat, kPanels };
+inline constexpr std::array<std::string_view, 3> kMatmulKernelNames = {"matvec", "flat", "panels"};
+
+// y[m, n] for all m and n in [row_begin, row_end); row_begin is a multiple of kRowGroup; y is [M, N].
+struct MatmulTask {
+  PackedMatrix w;
+  Activations x;
+  int64_t row_begin = 0;
+  int64_t row_end = 0;
+  MatrixView<float> y;
+  MatmulKernel kernel = MatmulKernel::kPanels;
+};
+
 // How a matrix is stored and multiplied. One implementation a source file; the table is in weight_formats.cc.
 class WeightFormat {
  public:
@@ -68,9 +86,7 @@ class WeightFormat {
   virtual void PackGroup(const std::byte* file_rows, int64_t rows, int64_t columns,
                          std::byte* group) const = 0;
 
-  // y[m, n] for all m and n in [row_begin, row_end); row_begin is a multiple of kRowGroup; y is [M, N].
-  virtual void Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                        MatrixView<float> y) const = 0;
+  virtual void Multiply(const MatmulTask& task) const = 0;
   // The values of one row, as the file's dequantizer gives them (float32, same bits).
   virtual void ReadRow(const PackedMatrix& w, int64_t row, std::span<float> values) const = 0;
 };
@@ -92,9 +108,5 @@ void QuantizationResidual(std::span<const float> x, std::span<float> residual);
 // The instruction that multiplies bytes on the active CPU target: "scalar", "maddubs" (AVX2) or "vpdpbusd"
 // (AVX-512 VNNI).
 std::string_view ActiveInt8Kernel();
-
-// Weight rows that one task should take so that it lasts well under half a millisecond; a multiple of
-// kRowGroup.
-int64_t RowsPerTask(const PackedMatrix& w, int64_t activation_rows);
 
 }  // namespace hone

@@ -1,5 +1,4 @@
-// The table of weight formats, and the size of a task.
-#include <algorithm>
+// The table of weight formats.
 #include <array>
 
 #include "core/kernels/cpu/cpu_target.h"
@@ -27,19 +26,6 @@ std::string_view ActiveInt8Kernel() {
   const std::string_view target = ActiveCpuTarget();
   if (target == "avx512") return "vpdpbusd";
   return target == "avx2" ? "maddubs" : "scalar";
-}
-
-int64_t RowsPerTask(const PackedMatrix& w, int64_t activation_rows) {
-  // A core reads some 10 GB/s and multiplies some 100 G products/s: a task is 10 us of reading at least, and
-  // at most about 400 us of work. Panels of many activations take 32 rows at once.
-  constexpr int64_t kBytes = 128 << 10;
-  constexpr int64_t kProducts = 16'000'000;
-  constexpr int64_t kMostProducts = 40'000'000;
-  const int64_t by_bytes = kBytes / std::max<int64_t>(1, w.format->GroupBytes(w.columns));
-  const int64_t group_products = std::max<int64_t>(1, activation_rows * w.columns * kRowGroup);
-  const int64_t groups = std::max<int64_t>(1, std::min(by_bytes, kProducts / group_products));
-  if (groups > 1) return groups / 2 * 2 * kRowGroup;
-  return 2 * group_products <= kMostProducts && activation_rows > 1 ? 2 * kRowGroup : kRowGroup;
 }
 
 }  // namespace hone

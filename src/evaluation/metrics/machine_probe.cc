@@ -14,6 +14,7 @@ constexpr uint64_t kProbeBytes = 512ull
 constexpr uint64_t kTaskBytes = 1ull << 20;  // some 0.1 ms a task
 constexpr int kPasses = 5;
 constexpr int64_t kSpins = 400'000;  // some 0.4 ms a task
+constexpr int64_t kPeakTasks = 100;  // for each thread, some 0.1 ms a task
 constexpr int64_t kSpinTasks = 40;   // for each thread
 
 double Seconds() {
@@ -58,6 +59,18 @@ Result<double> MeasureReadBandwidth(ComputeShare& share, MemoryAccount& account)
     if (sum.load() != words.size())
       return Failed("read bandwidth: the probe read {}, expected {}", sum.load(), words.size());
     best = std::max(best, static_cast<double>(kProbeBytes) / seconds);
+  }
+  return best;
+}
+
+double MeasurePeak(ComputeShare& share, PeakLoop loop) {
+  double best = 0.0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    std::atomic<int64_t> operations{0};
+    const double start = Seconds();
+    share.ParallelFor(kPeakTasks * share.threads(),
+                      [&](int64_t) { operations.fetch_add(RunPeakLoop(loop), std::memory_order_relaxed); });
+    best = std::max(best, static_cast<double>(operations.load()) / (Seconds() - start));
   }
   return best;
 }

@@ -5,12 +5,17 @@
 
 #include "core/base/compute_share.h"
 #include "core/base/memory_account.h"
+#include "core/kernels/peak.h"
 
 namespace hone {
 
 // Bytes per second that all threads of `share` together read from memory: the best of several passes over a
 // buffer that is larger than the caches, drawn from `account`.
 Result<double> MeasureReadBandwidth(ComputeShare& share, MemoryAccount& account);
+
+// Operations per second that all threads of `share` together do in a loop of nothing else: the best of
+// several passes.
+double MeasurePeak(ComputeShare& share, PeakLoop loop);
 
 // How many processors' worth of arithmetic the threads of `share` get: about their number where nobody else
 // computes.

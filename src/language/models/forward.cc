@@ -54,13 +54,15 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
 }
 
 Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
-                 ForwardScratch& scratch, MemoryAccount& scratch_account, Buffer& attention_scratch,
-                 std::span<RowHook* const> hooks, std::span<Observer* const> observers, OperatorTimes* times)
+                 const MatmulTable& matmul_table, ForwardScratch& scratch, MemoryAccount& scratch_account,
+                 Buffer& attention_scratch, std::span<RowHook* const> hooks,
+                 std::span<Observer* const> observers, OperatorTimes* times)
     : model_(model),
       config_(model.config()),
       batch_(batch),
       mode_(mode),
       share_(share),
+      matmul_table_(matmul_table),
       scratch_(scratch),
       scratch_account_(scratch_account),
       attention_scratch_(attention_scratch),
@@ -171,7 +173,7 @@ std::array<Activations, 2> Forward::PrepareAll(MatrixView<const float> x, std::s
 
 // Rows [begin, end) of one weight matrix.
 void Forward::MultiplyTask(const Product& product, const std::array<Activations, 2>& prepared, bool twice,
-                           int64_t begin, int64_t end) {
+                           int64_t begin, int64_t end, MatmulKernel kernel) {
   const Linear& linear = *product.linear;
   const MatrixView<float>& y = product.y;
   const WeightFormat& format = *linear.weight.format;
@@ -180,14 +182,14 @@ void Forward::MultiplyTask(const Product& product, const std::array<Activations,
   if (twice && form == ActivationForm::kInt8) {
     const MatrixView<float> halves =
         scratch_.halves.slice_columns(y.data - scratch_.query.data, y.columns).slice_rows(0, 2 * y.rows);
-    format.Multiply(linear.weight, x, begin, end, halves);
+    format.Multiply({linear.weight, x, begin, end, halves, kernel});
     for (int64_t i = 0; i < y.rows; ++i) {
       const float* first = halves.row(i);
       const float* second = halves.row(y.rows + i);
       for (int64_t n = begin; n < end; ++n) y.row(i)[n] = first[n] + second[n];
     }
   } else {
-    format.Multiply(linear.weight, x, begin, end, y);
+    format.Multiply({linear.weight, x, begin, end, y, kernel});
   }
   if (linear.bias.empty()) return;
   const auto bias = std::span<const float>(linear.bias)
@@ -200,18 +202,23 @@ void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Product> pr
   const OperatorTimer timer(times_, products.front().linear->op);
   const std::array<Activations, 2> prepared = PrepareAll(x, products, twice);
   constexpr size_t kMostProducts = 4;
-  std::array<int64_t, kMostProducts> size{};
-  std::array<int64_t, kMostProducts + 1> first{};
+  std::array<MatmulKernel, kMostProducts> kernels;
+  std::array<int64_t, kMostProducts> weight_rows;
+  std::array<int64_t, kMostProducts> rows_per_task;
   for (size_t p = 0; p < products.size(); ++p) {
-    size[p] = RowsPerTask(products[p].linear->weight, twice ? 2 * x.rows : x.rows);
-    first[p + 1] = first[p] + (products[p].linear->weight.rows + size[p] - 1) / size[p];
+    const PackedMatrix& w = products[p].linear->weight;
+    const ActivationForm form = w.format->form(mode_);
+    const MatmulChoice choice = matmul_table_.Choose({w.format->source(), form, share_.threads(), w.rows,
+                                                      w.columns, prepared[static_cast<size_t>(form)].rows});
+    kernels[p] = choice.kernel;
+    weight_rows[p] = w.rows;
+    rows_per_task[p] = choice.rows_per_task;
   }
-  share_.ParallelFor(first[products.size()], [&](int64_t task) {
-    size_t p = 0;
-    while (task >= first[p + 1]) ++p;
-    const int64_t begin = (task - first[p]) * size[p];
-    MultiplyTask(products[p], prepared, twice, begin,
-                 std::min(products[p].linear->weight.rows, begin + size[p]));
+  CutProducts({weight_rows.data(), products.size()}, {rows_per_task.data(), products.size()},
+              share_.threads(), cuts_);
+  share_.ParallelFor(static_cast<int64_t>(cuts_.size()), [&](int64_t task) {
+    const MatmulCut& cut = cuts_[static_cast<size_t>(task)];
+    MultiplyTask(products[cut.product], prepared, twice, cut.begin, cut.end, kernels[cut.product]);
   });
 }
 
@@ -226,6 +233,7 @@ void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std:
   const Product product{&linear, y};
   const std::array<Activations, 2> prepared = PrepareAll(x, {&product, 1});
   const WeightFormat& format = *linear.weight.format;
+  const MatmulKernel kernel = x.rows == 1 ? MatmulKernel::kMatvec : MatmulKernel::kFlat;
   share_.ParallelFor(static_cast<int64_t>(ids.size()), [&](int64_t task) {
     // The group of rows that holds the id, so that the value has the bits of the whole product.
     const int64_t id = ids[static_cast<size_t>(task)];
@@ -236,7 +244,8 @@ void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std:
         linear.weight.data + begin / kRowGroup * format.GroupBytes(linear.weight.columns)};
     std::vector<float> values(static_cast<size_t>(x.rows * (end - begin)));
     const MatrixView<float> view(values.data(), x.rows, end - begin);
-    format.Multiply(group, prepared[static_cast<size_t>(format.form(mode_))], 0, end - begin, view);
+    const Activations& activations = prepared[static_cast<size_t>(format.form(mode_))];
+    format.Multiply({group, activations, 0, end - begin, view, kernel});
     for (int64_t i = 0; i < x.rows; ++i) {
       const float bias = linear.bias.empty() ? 0.0f : linear.bias[static_cast<size_t>(id)];
       y.row(i)[task] = view.row(i)[id - begin] + bias;

@@ -12,7 +12,7 @@
 #include "core/base/compute_share.h"
 #include "core/kernels/attention.h"
 #include "core/kernels/elementwise.h"
-#include "core/kernels/matmul.h"
+#include "core/kernels/matmul_table.h"
 #include "core/kernels/rope_table.h"
 #include "language/models/batch.h"
 #include "language/models/hooks.h"
@@ -55,8 +55,8 @@ class Forward {
   };
 
   Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
-          ForwardScratch& scratch, MemoryAccount& scratch_account, Buffer& attention_scratch,
-          std::span<RowHook* const> hooks, std::span<Observer* const> observers,
+          const MatmulTable& matmul_table, ForwardScratch& scratch, MemoryAccount& scratch_account,
+          Buffer& attention_scratch, std::span<RowHook* const> hooks, std::span<Observer* const> observers,
           OperatorTimes* times = nullptr);
 
   // --- what a family's forward pass is written in
@@ -129,7 +129,7 @@ class Forward {
   std::array<Activations, 2> PrepareAll(MatrixView<const float> x, std::span<const Product> products,
                                         bool twice = false);
   void MultiplyTask(const Product& product, const std::array<Activations, 2>& prepared, bool twice,
-                    int64_t begin, int64_t end);
+                    int64_t begin, int64_t end, MatmulKernel kernel);
   void FillRope();
   void AppendToCaches(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv);
   void ListSequences();
@@ -139,6 +139,7 @@ class Forward {
   const Batch& batch_;
   NumericMode mode_;
   ComputeShare& share_;
+  const MatmulTable& matmul_table_;
   ForwardScratch& scratch_;
   MemoryAccount& scratch_account_;
   Buffer& attention_scratch_;
@@ -156,6 +157,7 @@ class Forward {
     std::vector<int32_t> segments;
   };
   std::vector<ActiveSequence> sequences_;
+  std::vector<MatmulCut> cuts_;
   Visibility visibility_;
   AttentionCounters counters_;
   std::optional<Error> error_;

@@ -25,7 +25,9 @@ class Runner::Impl {
       : model_(std::move(model)),
         engine_(engine),
         options_(options),
-        share_(engine.pool.MakeShare(options.weight)) {}
+        share_(engine.pool.MakeShare(options.weight)) {
+    if (options_.matmul_table == nullptr) options_.matmul_table = std::make_shared<const MatmulTable>();
+  }
 
   Result<void> Allocate() {
     if (options_.max_rows < 1 || options_.max_rows > (1 << 20)) {
@@ -49,8 +51,8 @@ class Runner::Impl {
     const StepClock clock(run.times);
     const int last_layer = run.last_layer < 0 ? model_->config().layers : run.last_layer;
     HONE_TRY(const std::vector<KvCache::Mark> marks, Begin(batch, run, last_layer));
-    Forward forward(*model_, batch, options_.mode, *share_, scratch_, engine_.accounts.scratch,
-                    attention_scratch_, run.hooks, run.observers, run.times);
+    Forward forward(*model_, batch, options_.mode, *share_, *options_.matmul_table, scratch_,
+                    engine_.accounts.scratch, attention_scratch_, run.hooks, run.observers, run.times);
     RunLayers(forward, run.first_layer, last_layer);
     if (!forward.error() && run.head) RunHead(forward, batch, sink);
     counters_.steps += 1;

@@ -8,7 +8,7 @@
 
 #include "core/base/compute_share.h"
 #include "core/base/function_ref.h"
-#include "core/kernels/matmul.h"
+#include "core/kernels/matmul_table.h"
 #include "language/models/batch.h"
 #include "language/models/hooks.h"
 #include "language/models/model.h"
@@ -25,6 +25,7 @@ struct RunnerOptions {
   // Of one batch; scratch is sized for it. A runner takes fewer (a multiple of 64) where they would need more
   // than kScratchBytes: options() says how many. The bits do not depend on it.
   int64_t max_rows = 512;
+  std::shared_ptr<const MatmulTable> matmul_table;  // null: what is built in
 };
 
 // What to run: all layers from the embedding to the head unless narrowed.

@@ -85,9 +85,14 @@ TEST_P(Matmul, GivesTheSameBitsForEveryNumberOfRowsAndEverySplit) {
     for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 15, 31}) {
       for (int64_t at = 0; at + m <= most; at += m + 9) {
         const std::vector<float> part(x.begin() + at * columns, x.begin() + (at + m) * columns);
-        const std::vector<float> y = MultiplyAll(packed.matrix, form, part, m);
-        for (int64_t i = 0; i < m * rows; ++i) {
-          ASSERT_TRUE(SameBits(y[i], whole[at * rows + i])) << "m " << m << " at " << at << " i " << i;
+        for (const MatmulKernel kernel :
+             {MatmulKernel::kMatvec, MatmulKernel::kFlat, MatmulKernel::kPanels}) {
+          const std::vector<float> y = MultiplyAll(packed.matrix, form, part, m, kernel);
+          for (int64_t i = 0; i < m * rows; ++i) {
+            ASSERT_TRUE(SameBits(y[i], whole[at * rows + i]))
+                << kMatmulKernelNames[static_cast<size_t>(kernel)] << " m " << m << " at " << at << " i "
+                << i;
+          }
         }
       }
     }
@@ -99,8 +104,8 @@ TEST_P(Matmul, GivesTheSameBitsForEveryNumberOfRowsAndEverySplit) {
       for (int64_t end : {begin + 16, begin + 32, rows}) {
         if (end > rows) continue;
         std::vector<float> y(static_cast<size_t>(most * rows), -7.0f);
-        format().Multiply(packed.matrix, {form, most, columns, data.data()}, begin, end,
-                          MatrixView<float>(y.data(), most, rows));
+        format().Multiply(
+            {packed.matrix, {form, most, columns, data.data()}, begin, end, {y.data(), most, rows}});
         for (int64_t m = 0; m < most; ++m) {
           for (int64_t n = 0; n < rows; ++n) {
             const float expected = n >= begin && n < end ? whole[m * rows + n] : -7.0f;
@@ -283,23 +288,6 @@ TEST(Prepare, ScalesEachBlockByItsLargestValue) {
     EXPECT_EQ(scale[3], 0.0f);
   }
   ASSERT_TRUE(SetCpuTargetForTest(""));
-}
-
-TEST(RowsPerTask, AreGroupsWithABoundedNumberOfProducts) {
-  for (const WeightFormat* format : WeightFormats()) {
-    for (int64_t columns : {256, 4096, 16384}) {
-      const PackedMatrix w{format, 100000, columns, nullptr};
-      for (int64_t m : {1, 8, 64, 512}) {
-        const int64_t rows = RowsPerTask(w, m);
-        EXPECT_EQ(rows % kRowGroup, 0);
-        EXPECT_GE(rows, kRowGroup);
-        if (rows > kRowGroup) {
-          EXPECT_LE(rows * columns * m, 40'000'000);
-        }
-      }
-      EXPECT_LE(RowsPerTask(w, 1) * columns, std::max<int64_t>(1 << 20, kRowGroup * columns));
-    }
-  }
 }
 
 }  // namespace

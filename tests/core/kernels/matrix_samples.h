@@ -105,11 +105,11 @@ inline std::vector<float> RandomActivations(int64_t rows, int64_t columns, uint3
 
 // y [M, N] of x [M, K] in one call.
 inline std::vector<float> MultiplyAll(const PackedMatrix& w, ActivationForm form, const std::vector<float>& x,
-                                      int64_t m) {
+                                      int64_t m, MatmulKernel kernel = MatmulKernel::kPanels) {
   std::vector<std::byte> data(static_cast<size_t>(PreparedBytes(form, m, w.columns)));
   Prepare(form, MatrixView<const float>(x.data(), m, w.columns), 0, m, data.data());
   std::vector<float> y(static_cast<size_t>(m * w.rows), -1.0f);
-  w.format->Multiply(w, {form, m, w.columns, data.data()}, 0, w.rows, MatrixView<float>(y.data(), m, w.rows));
+  w.format->Multiply({w, {form, m, w.columns, data.data()}, 0, w.rows, {y.data(), m, w.rows}, kernel});
   return y;
 }
 

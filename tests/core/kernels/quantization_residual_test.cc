@@ -56,8 +56,11 @@ TEST(QuantizationResidual, SecondProductMendsTheFirst) {
     std::vector<std::byte> prepared(static_cast<size_t>(PreparedBytes(ActivationForm::kInt8, 2, kColumns)));
     Prepare(ActivationForm::kInt8, {both.data(), 2, kColumns}, 0, 2, prepared.data());
     float y[2] = {0.0f, 0.0f};
-    format.Multiply({&format, 1, kColumns, packed.data()},
-                    {ActivationForm::kInt8, 2, kColumns, prepared.data()}, 0, 1, {y, 2, 1});
+    format.Multiply({{&format, 1, kColumns, packed.data()},
+                     {ActivationForm::kInt8, 2, kColumns, prepared.data()},
+                     0,
+                     1,
+                     {y, 2, 1}});
     EXPECT_NEAR(y[0] + y[1], exact, 0.01) << target;
     EXPECT_GT(std::abs(y[0] - exact), 0.01) << target;
   }

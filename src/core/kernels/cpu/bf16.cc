@@ -13,25 +13,15 @@ namespace hone {
 namespace HWY_NAMESPACE {
 
 #if HONE_X86_LANES
-HWY_INLINE const float* ExpandBF16(const std::byte* group, int64_t first, int64_t columns, float* scratch) {
-  const std::byte* from = group + first * 2 * kRowGroup;
-  for (int64_t i = 0; i < columns * kRowGroup; i += kLanes) {
-    if (i % 32 == 0) PrefetchAhead<64>(from + 2 * i);
-    StoreFloats(scratch + i, AsFloats(ShiftLeft<16>(WordsToInts(from + 2 * i))));
-  }
-  return scratch;
-}
+struct BF16Numbers {
+  static constexpr int kBytes = 2;
+  static HWY_INLINE Floats Load(const std::byte* at) { return AsFloats(ShiftLeft<16>(WordsToInts(at))); }
+};
+#else
+struct BF16Numbers;
 #endif
 
-void BF16Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-#if HONE_X86_LANES
-  MultiplyFloat(w, x, begin, end, y,
-                [](const std::byte* group, int64_t first, int64_t columns, float* scratch)
-                    HWY_ATTR { return ExpandBF16(group, first, columns, scratch); });
-#else
-  ScalarPlainMultiply(w, x, begin, end, y);
-#endif
-}
+void BF16Float(const MatmulTask& task) { MultiplyNumbers<BF16Numbers>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -43,9 +33,7 @@ namespace {
 
 HWY_EXPORT(BF16Float);
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(BF16Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(BF16Float)(task); }
 
 float Value(const std::byte* at) {
   return std::bit_cast<float>(static_cast<uint32_t>(LoadAs<uint16_t>(at)) << 16);

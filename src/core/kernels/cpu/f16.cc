@@ -11,25 +11,15 @@ namespace hone {
 namespace HWY_NAMESPACE {
 
 #if HONE_X86_LANES
-HWY_INLINE const float* ExpandF16(const std::byte* group, int64_t first, int64_t columns, float* scratch) {
-  const std::byte* from = group + first * 2 * kRowGroup;
-  for (int64_t i = 0; i < columns * kRowGroup; i += kLanes) {
-    if (i % 32 == 0) PrefetchAhead<64>(from + 2 * i);
-    StoreFloats(scratch + i, HalvesToFloats(from + 2 * i));
-  }
-  return scratch;
-}
+struct F16Numbers {
+  static constexpr int kBytes = 2;
+  static HWY_INLINE Floats Load(const std::byte* at) { return HalvesToFloats(at); }
+};
+#else
+struct F16Numbers;
 #endif
 
-void F16Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-#if HONE_X86_LANES
-  MultiplyFloat(w, x, begin, end, y,
-                [](const std::byte* group, int64_t first, int64_t columns, float* scratch)
-                    HWY_ATTR { return ExpandF16(group, first, columns, scratch); });
-#else
-  ScalarPlainMultiply(w, x, begin, end, y);
-#endif
-}
+void F16Float(const MatmulTask& task) { MultiplyNumbers<F16Numbers>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -41,9 +31,7 @@ namespace {
 
 HWY_EXPORT(F16Float);
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(F16Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(F16Float)(task); }
 
 float Value(const std::byte* at) { return F16ToF32(LoadAs<uint16_t>(at)); }
 

@@ -10,15 +10,16 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-void F32Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
 #if HONE_X86_LANES
-  MultiplyFloat(w, x, begin, end, y,
-                [](const std::byte* group, int64_t first, int64_t /*columns*/, float*)
-                    HWY_ATTR { return reinterpret_cast<const float*>(group) + first * kRowGroup; });
+struct F32Numbers {
+  static constexpr int kBytes = 4;
+  static HWY_INLINE Floats Load(const std::byte* at) { return LoadFloats(at); }
+};
 #else
-  ScalarPlainMultiply(w, x, begin, end, y);
+struct F32Numbers;
 #endif
-}
+
+void F32Float(const MatmulTask& task) { MultiplyNumbers<F32Numbers>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -30,9 +31,7 @@ namespace {
 
 HWY_EXPORT(F32Float);
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(F32Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(F32Float)(task); }
 
 float Value(const std::byte* at) { return LoadAs<float>(at); }
 

@@ -45,10 +45,9 @@ void PlainWeightFormat::PackGroup(const std::byte* file_rows, int64_t rows, int6
   }
 }
 
-void PlainWeightFormat::Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin,
-                                 int64_t row_end, MatrixView<float> y) const {
+void PlainWeightFormat::Multiply(const MatmulTask& task) const {
   EnsureCpuTarget();
-  format_.multiply(w, x, row_begin, row_end, y);
+  format_.multiply(task);
 }
 
 void PlainWeightFormat::ReadRow(const PackedMatrix& w, int64_t row, std::span<float> values) const {
@@ -58,8 +57,8 @@ void PlainWeightFormat::ReadRow(const PackedMatrix& w, int64_t row, std::span<fl
   }
 }
 
-void ScalarPlainMultiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                         MatrixView<float> y) {
+void ScalarPlainMultiply(const MatmulTask& task) {
+  const auto& [w, x, row_begin, row_end, y, kernel] = task;
   const auto* activations = reinterpret_cast<const float*>(x.data);
   std::vector<float> values(static_cast<size_t>(w.columns));
   for (int64_t row = row_begin; row < row_end; ++row) {

@@ -19,8 +19,7 @@ class PlainWeightFormat final : public WeightFormat {
   ActivationForm form(NumericMode) const override { return ActivationForm::kFloat; }
   int64_t GroupBytes(int64_t columns) const override;
   void PackGroup(const std::byte* file_rows, int64_t rows, int64_t columns, std::byte* group) const override;
-  void Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                MatrixView<float> y) const override;
+  void Multiply(const MatmulTask& task) const override;
   void ReadRow(const PackedMatrix& w, int64_t row, std::span<float> values) const override;
 
  private:
@@ -28,7 +27,6 @@ class PlainWeightFormat final : public WeightFormat {
 };
 
 // sum_k w[n, k] x[m, k] in rising k, one fused multiply-add each: the sums of the vector kernels.
-void ScalarPlainMultiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                         MatrixView<float> y);
+void ScalarPlainMultiply(const MatmulTask& task);
 
 }  // namespace hone

@@ -8,6 +8,7 @@
 #define HONE_CORE_KERNELS_CPU_FLOAT_MATMUL_INL_H_
 #endif
 
+#include "core/kernels/cpu/float_format.h"
 #include "core/kernels/cpu/int8_matmul-inl.h"
 
 #if HONE_X86_LANES
@@ -118,9 +119,9 @@ HWY_NOINLINE inline void RunFloatRow(const FloatTiles& tiles) { RunFloatTile<4, 
 // `expand(group, first, columns, scratch)` returns the panel [columns][16] of a chunk: scratch or the packed
 // data itself.
 template <class Expand>
-HWY_INLINE void MultiplyFloat(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                              MatrixView<float> y, const Expand& expand) {
+HWY_INLINE void MultiplyFloat(const MatmulTask& task, const Expand& expand) {
   alignas(64) float scratch[kFloatChunk * kRowGroup];
+  const auto& [w, x, row_begin, row_end, y, kernel] = task;
   const int64_t group_bytes = w.format->GroupBytes(w.columns);
   for (int64_t row = row_begin; row < row_end;) {
     const std::byte* group = w.data + row / kRowGroup * group_bytes;
@@ -145,14 +146,78 @@ HWY_INLINE void MultiplyFloat(const PackedMatrix& w, const Activations& x, int64
   }
 }
 
+// Formats whose numbers stand alone are described by a Numbers type: kBytes of a number, and Load(at), which
+// widens kLanes of them.
+//
+// Up to 4 groups of packed numbers times one row, or one group times a tile of rows: each number is widened
+// in a register where it is used, so that few rows run at the speed of memory.
+template <class Numbers, int groups, int rows>
+HWY_INLINE void RunDirectTile(const MatmulTask& task, int64_t row, int64_t m) {
+  constexpr int kAll = groups * kParts;
+  constexpr int kColumnBytes = kRowGroup * Numbers::kBytes;
+  const auto& [w, x, row_begin, row_end, y, kernel] = task;
+  const int64_t group_bytes = w.format->GroupBytes(w.columns);
+  const std::byte* at = w.data + row / kRowGroup * group_bytes;
+  const float* values = reinterpret_cast<const float*>(x.data) + m * x.columns;
+  Floats sum[kAll][rows];
+  StartTile(true, y.row(m) + row, y.stride, 0, sum);
+  for (int64_t k = 0; k < w.columns; ++k, at += kColumnBytes) {
+    Floats weights[kAll];
+#pragma GCC unroll 8
+    for (int i = 0; i < kAll; ++i) {
+      const std::byte* column = at + i / kParts * group_bytes;
+      if (i % kParts == 0) PrefetchAhead<kColumnBytes>(column);
+      weights[i] = Numbers::Load(column + i % kParts * kLanes * Numbers::kBytes);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const Floats value = RepeatFloat(values + r * x.columns + k);
+#pragma GCC unroll 8
+      for (int i = 0; i < kAll; ++i) sum[i][r] = MulAdd(weights[i], value, sum[i][r]);
+    }
+  }
+  StoreTile(sum, std::min(groups * kRowGroup, row_end - row), y.row(m) + row, y.stride);
+}
+
+template <class Numbers>
+HWY_INLINE void MultiplyPanelsOfNumbers(const MatmulTask& task) {
+  MultiplyFloat(task, [](const std::byte* group, int64_t first, int64_t columns, float* scratch) HWY_ATTR {
+    const std::byte* from = group + first * Numbers::kBytes * kRowGroup;
+    if constexpr (Numbers::kBytes == 4) return reinterpret_cast<const float*>(from);
+    for (int64_t i = 0; i < columns * kRowGroup; i += kLanes) {
+      if (i % 32 == 0) PrefetchAhead<64>(from + Numbers::kBytes * i);
+      StoreFloats(scratch + i, Numbers::Load(from + Numbers::kBytes * i));
+    }
+    return static_cast<const float*>(scratch);
+  });
+}
+
+template <class Numbers>
+HWY_INLINE void MultiplyNumbers(const MatmulTask& task) {
+  if (task.kernel == MatmulKernel::kPanels) return MultiplyPanelsOfNumbers<Numbers>(task);
+  const int64_t m_end = task.x.rows;
+  for (int64_t row = task.row_begin; row < task.row_end;) {
+    if (m_end == 1 && task.row_end - row > 3 * kRowGroup) {
+      RunDirectTile<Numbers, 4, 1>(task, row, 0);
+      row += 4 * kRowGroup;
+      continue;
+    }
+    int64_t m = 0;
+    if (task.kernel == MatmulKernel::kFlat) {
+      for (; m + 4 <= m_end; m += 4) RunDirectTile<Numbers, 1, 4>(task, row, m);
+      for (; m + 2 <= m_end; m += 2) RunDirectTile<Numbers, 1, 2>(task, row, m);
+    }
+    for (; m < m_end; ++m) RunDirectTile<Numbers, 1, 1>(task, row, m);
+    row += kRowGroup;
+  }
+}
+
 template <class W>
-HWY_INLINE void MultiplyBlocksFloat(const PackedMatrix& w, const Activations& x, int64_t row_begin,
-                                    int64_t row_end, MatrixView<float> y) {
-  MultiplyFloat(w, x, row_begin, row_end, y,
-                [](const std::byte* group, int64_t first, int64_t columns, float* scratch) HWY_ATTR {
-                  ExpandBlocks<W>(group, first / 32, columns / 32, scratch);
-                  return static_cast<const float*>(scratch);
-                });
+HWY_INLINE void MultiplyBlocksFloat(const MatmulTask& task) {
+  MultiplyFloat(task, [](const std::byte* group, int64_t first, int64_t columns, float* scratch) HWY_ATTR {
+    ExpandBlocks<W>(group, first / 32, columns / 32, scratch);
+    return static_cast<const float*>(scratch);
+  });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -166,9 +231,13 @@ namespace hone {
 namespace HWY_NAMESPACE {
 
 template <class W>
-void MultiplyBlocksFloat(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                         MatrixView<float> y) {
-  ScalarFloatMultiply(w, x, row_begin, row_end, y);
+void MultiplyBlocksFloat(const MatmulTask& task) {
+  ScalarFloatMultiply(task);
+}
+
+template <class Numbers>
+void MultiplyNumbers(const MatmulTask& task) {
+  ScalarPlainMultiply(task);
 }
 
 }  // namespace HWY_NAMESPACE

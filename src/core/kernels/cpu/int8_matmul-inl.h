@@ -2,11 +2,11 @@
 //
 //   kOffset      the code stands for code - kOffset (0 where codes are signed, see kSigned)
 //   kSigned      codes are signed bytes (AVX2 only; under VNNI such formats add 128 and have kOffset 128)
-//   kPieces      how many pieces of 4 products pairs an int16 lane can add: 8 for 4-bit codes, 4 for 5, 2 for
-//   6, 1 for 8 kSubScales   integer scales for each 16 columns kMinimum     see Minimum kStreamBytes bytes of
-//   a 32-column block, for the prefetch Seek(group, block); Piece(part, j): codes of columns 4j .. 4j+3 of
-//   the part's rows; Scale(part); Min(part); Sub(part, half): the sub-scale twice as int16; MinPair(part):
-//   both halves' minima as int16
+//   kPieces      how many pieces of 4 products an int16 lane can add: 8 for 4-bit codes, 4 for 5, 2 for 6, 1
+//   for 8 kSubScales   integer scales for each 16 columns kMinimum     see Minimum kStreamBytes bytes of a
+//   32-column block, for the prefetch Seek(group, block); Piece(part, j): codes of columns 4j .. 4j+3 of the
+//   part's rows; Scale(part); Min(part); SubPair(part): the sub-scales of both halves as int16;
+//   MinPair(part): both halves' minima as int16
 //
 // One order of sums for every M and tile: a result starts at 0 and takes block after block
 //   sum = fma(float(dot), scale_w * scale_x, sum), then sum = fma(min, scale_x * sum(q), sum),
@@ -34,6 +34,9 @@ namespace HWY_NAMESPACE {
 constexpr int kTileRows = kHasByteDot ? 8 : 4;
 constexpr int kPanelParts = 2;
 constexpr int64_t kPanelRows = kPanelParts * kLanes;
+// Panels that are filled at once, so that activations are read from near, and blocks of columns in a panel.
+constexpr int64_t kPanels = 32 / kPanelRows;
+constexpr int64_t kPanelBlocks = 64;
 
 // The unpacked form of kPanelRows weight rows, for weights that are multiplied with many activations.
 template <class W>
@@ -315,12 +318,6 @@ HWY_NOINLINE void RunTiles(const Int8Tiles& tiles, int64_t begin, int64_t end) {
   }
 }
 
-// Up to this many rows are multiplied with weights unpacked in registers.
-constexpr int64_t kDirectRows = 4;
-// Panels that are filled at once, so that activations are read from near, and blocks of columns in a panel.
-constexpr int64_t kPanels = 32 / kPanelRows;
-constexpr int64_t kPanelBlocks = 64;
-
 // Fills the panel of the rows [row, row + kPanelRows), of which those from row_end on may be missing groups.
 template <class W>
 HWY_INLINE void FillPanel(const PackedMatrix& w, int64_t row, int64_t row_end, int64_t first, int64_t blocks,
@@ -333,10 +330,10 @@ HWY_INLINE void FillPanel(const PackedMatrix& w, int64_t row, int64_t row_end, i
 }
 
 template <class W>
-HWY_INLINE void MultiplyPanels(const PackedMatrix& w, const Activations& x, int64_t row_begin,
-                               int64_t row_end, MatrixView<float> y) {
+HWY_INLINE void MultiplyPanels(const MatmulTask& task) {
   using P = Panel<W>;
   alignas(64) std::byte panels[kPanels][kPanelBlocks * P::kBlockBytes];
+  const auto& [w, x, row_begin, row_end, y, kernel] = task;
   const int64_t blocks = w.columns / 32;
   for (int64_t row = row_begin; row < row_end; row += kPanels * kPanelRows) {
     const int64_t count = std::min(kPanels, (row_end - row + kPanelRows - 1) / kPanelRows);
@@ -357,9 +354,9 @@ HWY_INLINE void MultiplyPanels(const PackedMatrix& w, const Activations& x, int6
 }
 
 template <class W>
-HWY_INLINE void MultiplyInt8(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                             MatrixView<float> y) {
-  if (x.rows > kDirectRows) return MultiplyPanels<W>(w, x, row_begin, row_end, y);
+HWY_INLINE void MultiplyInt8(const MatmulTask& task) {
+  if (task.kernel == MatmulKernel::kPanels) return MultiplyPanels<W>(task);
+  const auto& [w, x, row_begin, row_end, y, kernel] = task;
   const int64_t group_bytes = w.format->GroupBytes(w.columns);
   for (int64_t row = row_begin; row < row_end; row += kRowGroup) {
     const std::byte* group = w.data + row / kRowGroup * group_bytes;
@@ -367,8 +364,10 @@ HWY_INLINE void MultiplyInt8(const PackedMatrix& w, const Activations& x, int64_
                           y.data + row, y.stride};
     if (x.rows == 1) {
       RunTile<W, kParts, 1, 1>(tiles, 0);
-    } else {
+    } else if (kernel == MatmulKernel::kFlat) {
       RunTiles<W, kParts>(tiles, 0, x.rows);
+    } else {
+      for (int64_t m = 0; m < x.rows; ++m) RunTiles<W, kParts>(tiles, m, m + 1);
     }
   }
 }
@@ -384,9 +383,8 @@ namespace hone {
 namespace HWY_NAMESPACE {
 
 template <class W>
-void MultiplyInt8(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                  MatrixView<float> y) {
-  ScalarInt8Multiply(w, x, row_begin, row_end, y);
+void MultiplyInt8(const MatmulTask& task) {
+  ScalarInt8Multiply(task);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -32,15 +32,9 @@ struct IQ4_NLWeights {
 struct IQ4_NLWeights;
 #endif
 
-void IQ4_NLInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end,
-                MatrixView<float> y) {
-  MultiplyInt8<IQ4_NLWeights>(w, x, begin, end, y);
-}
+void IQ4_NLInt8(const MatmulTask& task) { MultiplyInt8<IQ4_NLWeights>(task); }
 
-void IQ4_NLFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end,
-                 MatrixView<float> y) {
-  MultiplyBlocksFloat<IQ4_NLWeights>(w, x, begin, end, y);
-}
+void IQ4_NLFloat(const MatmulTask& task) { MultiplyBlocksFloat<IQ4_NLWeights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -53,13 +47,9 @@ namespace {
 HWY_EXPORT(IQ4_NLInt8);
 HWY_EXPORT(IQ4_NLFloat);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(IQ4_NLInt8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(IQ4_NLInt8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(IQ4_NLFloat)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(IQ4_NLFloat)(task); }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
   std::memcpy(unit + 2 * row, file_block, 2);

@@ -44,15 +44,9 @@ struct IQ4_XSWeights {
 struct IQ4_XSWeights;
 #endif
 
-void IQ4_XSInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end,
-                MatrixView<float> y) {
-  MultiplyInt8<IQ4_XSWeights>(w, x, begin, end, y);
-}
+void IQ4_XSInt8(const MatmulTask& task) { MultiplyInt8<IQ4_XSWeights>(task); }
 
-void IQ4_XSFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end,
-                 MatrixView<float> y) {
-  MultiplyBlocksFloat<IQ4_XSWeights>(w, x, begin, end, y);
-}
+void IQ4_XSFloat(const MatmulTask& task) { MultiplyBlocksFloat<IQ4_XSWeights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -65,13 +59,9 @@ namespace {
 HWY_EXPORT(IQ4_XSInt8);
 HWY_EXPORT(IQ4_XSFloat);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(IQ4_XSInt8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(IQ4_XSInt8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(IQ4_XSFloat)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(IQ4_XSFloat)(task); }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
   const auto block = LoadAs<BlockIQ4_XS>(file_block);

@@ -73,14 +73,9 @@ void BlockWeightFormat::PackGroup(const std::byte* file_rows, int64_t rows, int6
   }
 }
 
-void BlockWeightFormat::Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin,
-                                 int64_t row_end, MatrixView<float> y) const {
+void BlockWeightFormat::Multiply(const MatmulTask& task) const {
   EnsureCpuTarget();
-  if (x.form == ActivationForm::kInt8) {
-    format_.multiply_int8(w, x, row_begin, row_end, y);
-  } else {
-    format_.multiply_float(w, x, row_begin, row_end, y);
-  }
+  (task.x.form == ActivationForm::kInt8 ? format_.multiply_int8 : format_.multiply_float)(task);
 }
 
 void BlockWeightFormat::ReadRow(const PackedMatrix& w, int64_t row, std::span<float> values) const {
@@ -91,8 +86,8 @@ void BlockWeightFormat::ReadRow(const PackedMatrix& w, int64_t row, std::span<fl
   }
 }
 
-void ScalarInt8Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                        MatrixView<float> y) {
+void ScalarInt8Multiply(const MatmulTask& task) {
+  const auto& [w, x, row_begin, row_end, y, kernel] = task;
   const BlockFormat& format = static_cast<const BlockWeightFormat*>(w.format)->description();
   std::array<float, 64> sums;
   for (int64_t row = row_begin; row < row_end; ++row) {
@@ -112,8 +107,8 @@ void ScalarInt8Multiply(const PackedMatrix& w, const Activations& x, int64_t row
   }
 }
 
-void ScalarFloatMultiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                         MatrixView<float> y) {
+void ScalarFloatMultiply(const MatmulTask& task) {
+  const auto& [w, x, row_begin, row_end, y, kernel] = task;
   const BlockFormat& format = static_cast<const BlockWeightFormat*>(w.format)->description();
   const auto* activations = reinterpret_cast<const float*>(x.data);
   for (int64_t row = row_begin; row < row_end; ++row) {

@@ -29,8 +29,7 @@ struct DecodedBlock {
 // Which of the terms above a format has.
 enum class Minimum : uint8_t { kNone, kPerBlock, kPerHalf };
 
-using MultiplyFunction = void (*)(const PackedMatrix&, const Activations&, int64_t row_begin, int64_t row_end,
-                                  MatrixView<float> y);
+using MultiplyFunction = void (*)(const MatmulTask&);
 
 // A block-quantized format.
 struct BlockFormat {
@@ -56,8 +55,7 @@ class BlockWeightFormat final : public WeightFormat {
   }
   int64_t GroupBytes(int64_t columns) const override;
   void PackGroup(const std::byte* file_rows, int64_t rows, int64_t columns, std::byte* group) const override;
-  void Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                MatrixView<float> y) const override;
+  void Multiply(const MatmulTask& task) const override;
   void ReadRow(const PackedMatrix& w, int64_t row, std::span<float> values) const override;
   const BlockFormat& description() const { return format_; }
 
@@ -82,10 +80,8 @@ const WeightFormat& IQ4_NLFormat();
 const WeightFormat& IQ4_XSFormat();
 
 // The plain C++ kernels of matrices in a BlockWeightFormat, with the sums of the vector kernels.
-void ScalarInt8Multiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                        MatrixView<float> y);
-void ScalarFloatMultiply(const PackedMatrix& w, const Activations& x, int64_t row_begin, int64_t row_end,
-                         MatrixView<float> y);
+void ScalarInt8Multiply(const MatmulTask& task);
+void ScalarFloatMultiply(const MatmulTask& task);
 
 template <class T>
 T LoadAs(const std::byte* at) {

@@ -44,13 +44,9 @@ struct Q2_KWeights {
 struct Q2_KWeights;
 #endif
 
-void Q2_KInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q2_KWeights>(w, x, begin, end, y);
-}
+void Q2_KInt8(const MatmulTask& task) { MultiplyInt8<Q2_KWeights>(task); }
 
-void Q2_KFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q2_KWeights>(w, x, begin, end, y);
-}
+void Q2_KFloat(const MatmulTask& task) { MultiplyBlocksFloat<Q2_KWeights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -63,13 +59,9 @@ namespace {
 HWY_EXPORT(Q2_KInt8);
 HWY_EXPORT(Q2_KFloat);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q2_KInt8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q2_KInt8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q2_KFloat)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q2_KFloat)(task); }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
   std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ2_K, scale), 2);

@@ -51,13 +51,9 @@ struct Q3_KWeights {
 struct Q3_KWeights;
 #endif
 
-void Q3_KInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q3_KWeights>(w, x, begin, end, y);
-}
+void Q3_KInt8(const MatmulTask& task) { MultiplyInt8<Q3_KWeights>(task); }
 
-void Q3_KFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q3_KWeights>(w, x, begin, end, y);
-}
+void Q3_KFloat(const MatmulTask& task) { MultiplyBlocksFloat<Q3_KWeights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -70,13 +66,9 @@ namespace {
 HWY_EXPORT(Q3_KInt8);
 HWY_EXPORT(Q3_KFloat);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q3_KInt8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q3_KInt8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q3_KFloat)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q3_KFloat)(task); }
 
 // The low halves of 8 bytes, side by side.
 uint32_t JoinNibbles(uint64_t bytes) {

@@ -31,13 +31,9 @@ struct Q4_0Weights {
 struct Q4_0Weights;
 #endif
 
-void Q4_0Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q4_0Weights>(w, x, begin, end, y);
-}
+void Q4_0Int8(const MatmulTask& task) { MultiplyInt8<Q4_0Weights>(task); }
 
-void Q4_0Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q4_0Weights>(w, x, begin, end, y);
-}
+void Q4_0Float(const MatmulTask& task) { MultiplyBlocksFloat<Q4_0Weights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -50,13 +46,9 @@ namespace {
 HWY_EXPORT(Q4_0Int8);
 HWY_EXPORT(Q4_0Float);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q4_0Int8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q4_0Int8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q4_0Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q4_0Float)(task); }
 
 // File: f16 d, 16 bytes whose low nibbles are columns 0 .. 15 and high nibbles 16 .. 31.
 void Pack(const std::byte* file_block, int row, std::byte* unit) {

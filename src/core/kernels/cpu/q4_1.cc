@@ -32,13 +32,9 @@ struct Q4_1Weights {
 struct Q4_1Weights;
 #endif
 
-void Q4_1Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q4_1Weights>(w, x, begin, end, y);
-}
+void Q4_1Int8(const MatmulTask& task) { MultiplyInt8<Q4_1Weights>(task); }
 
-void Q4_1Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q4_1Weights>(w, x, begin, end, y);
-}
+void Q4_1Float(const MatmulTask& task) { MultiplyBlocksFloat<Q4_1Weights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -51,13 +47,9 @@ namespace {
 HWY_EXPORT(Q4_1Int8);
 HWY_EXPORT(Q4_1Float);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q4_1Int8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q4_1Int8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q4_1Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q4_1Float)(task); }
 
 // File: f16 d, f16 m, 16 bytes whose low nibbles are columns 0 .. 15 and high nibbles 16 .. 31.
 void Pack(const std::byte* file_block, int row, std::byte* unit) {

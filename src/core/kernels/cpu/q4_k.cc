@@ -45,13 +45,9 @@ struct Q4_KWeights {
 struct Q4_KWeights;
 #endif
 
-void Q4_KInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q4_KWeights>(w, x, begin, end, y);
-}
+void Q4_KInt8(const MatmulTask& task) { MultiplyInt8<Q4_KWeights>(task); }
 
-void Q4_KFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q4_KWeights>(w, x, begin, end, y);
-}
+void Q4_KFloat(const MatmulTask& task) { MultiplyBlocksFloat<Q4_KWeights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -64,13 +60,9 @@ namespace {
 HWY_EXPORT(Q4_KInt8);
 HWY_EXPORT(Q4_KFloat);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q4_KInt8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q4_KInt8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q4_KFloat)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q4_KFloat)(task); }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
   std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ4_K, scale), 2);

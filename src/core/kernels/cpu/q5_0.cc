@@ -34,13 +34,9 @@ struct Q5_0Weights {
 struct Q5_0Weights;
 #endif
 
-void Q5_0Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q5_0Weights>(w, x, begin, end, y);
-}
+void Q5_0Int8(const MatmulTask& task) { MultiplyInt8<Q5_0Weights>(task); }
 
-void Q5_0Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q5_0Weights>(w, x, begin, end, y);
-}
+void Q5_0Float(const MatmulTask& task) { MultiplyBlocksFloat<Q5_0Weights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -53,13 +49,9 @@ namespace {
 HWY_EXPORT(Q5_0Int8);
 HWY_EXPORT(Q5_0Float);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q5_0Int8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q5_0Int8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q5_0Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q5_0Float)(task); }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
   const auto block = LoadAs<BlockQ5_0>(file_block);

@@ -35,13 +35,9 @@ struct Q5_1Weights {
 struct Q5_1Weights;
 #endif
 
-void Q5_1Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q5_1Weights>(w, x, begin, end, y);
-}
+void Q5_1Int8(const MatmulTask& task) { MultiplyInt8<Q5_1Weights>(task); }
 
-void Q5_1Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q5_1Weights>(w, x, begin, end, y);
-}
+void Q5_1Float(const MatmulTask& task) { MultiplyBlocksFloat<Q5_1Weights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -54,13 +50,9 @@ namespace {
 HWY_EXPORT(Q5_1Int8);
 HWY_EXPORT(Q5_1Float);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q5_1Int8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q5_1Int8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q5_1Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q5_1Float)(task); }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
   const auto block = LoadAs<BlockQ5_1>(file_block);

@@ -47,13 +47,9 @@ struct Q5_KWeights {
 struct Q5_KWeights;
 #endif
 
-void Q5_KInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q5_KWeights>(w, x, begin, end, y);
-}
+void Q5_KInt8(const MatmulTask& task) { MultiplyInt8<Q5_KWeights>(task); }
 
-void Q5_KFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q5_KWeights>(w, x, begin, end, y);
-}
+void Q5_KFloat(const MatmulTask& task) { MultiplyBlocksFloat<Q5_KWeights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -66,13 +62,9 @@ namespace {
 HWY_EXPORT(Q5_KInt8);
 HWY_EXPORT(Q5_KFloat);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q5_KInt8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q5_KInt8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q5_KFloat)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q5_KFloat)(task); }
 
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
   std::memcpy(unit + 2 * row, file_block + offsetof(BlockQ5_K, scale), 2);

@@ -42,13 +42,9 @@ struct Q6_KWeights {
 struct Q6_KWeights;
 #endif
 
-void Q6_KInt8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q6_KWeights>(w, x, begin, end, y);
-}
+void Q6_KInt8(const MatmulTask& task) { MultiplyInt8<Q6_KWeights>(task); }
 
-void Q6_KFloat(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q6_KWeights>(w, x, begin, end, y);
-}
+void Q6_KFloat(const MatmulTask& task) { MultiplyBlocksFloat<Q6_KWeights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -61,13 +57,9 @@ namespace {
 HWY_EXPORT(Q6_KInt8);
 HWY_EXPORT(Q6_KFloat);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q6_KInt8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q6_KInt8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q6_KFloat)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q6_KFloat)(task); }
 
 // Of each 128 columns, blocks 0 and 2 share 32 bytes of nibbles, so do 1 and 3, and all four share 32 bytes
 // of pairs of bits.

@@ -34,13 +34,9 @@ struct Q8_0Weights {
 struct Q8_0Weights;
 #endif
 
-void Q8_0Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyInt8<Q8_0Weights>(w, x, begin, end, y);
-}
+void Q8_0Int8(const MatmulTask& task) { MultiplyInt8<Q8_0Weights>(task); }
 
-void Q8_0Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  MultiplyBlocksFloat<Q8_0Weights>(w, x, begin, end, y);
-}
+void Q8_0Float(const MatmulTask& task) { MultiplyBlocksFloat<Q8_0Weights>(task); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
@@ -53,13 +49,9 @@ namespace {
 HWY_EXPORT(Q8_0Int8);
 HWY_EXPORT(Q8_0Float);
 
-void Int8(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q8_0Int8)(w, x, begin, end, y);
-}
+void Int8(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q8_0Int8)(task); }
 
-void Float(const PackedMatrix& w, const Activations& x, int64_t begin, int64_t end, MatrixView<float> y) {
-  HWY_DYNAMIC_DISPATCH(Q8_0Float)(w, x, begin, end, y);
-}
+void Float(const MatmulTask& task) { HWY_DYNAMIC_DISPATCH(Q8_0Float)(task); }
 
 // File: f16 d, 32 signed bytes.
 void Pack(const std::byte* file_block, int row, std::byte* unit) {
