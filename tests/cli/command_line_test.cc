@@ -144,7 +144,7 @@ TEST_F(CommandLine, TokenizeWritesIdsOnOneLineAndControlTokensOnlyWhenAsked) {
   EXPECT_EQ(std::count(special.out.begin(), special.out.end(), ' '), 0);
   const Json json = Json::parse(RunHone("tokenize " + Model() + " --json --file " + file).out);
   std::string joined;
-  for (const Json& token : json["tokens"]) joined += (joined.empty() ? "" : " ") + token.dump();
+  for (const Json& token : json["tokens"]) joined.append(joined.empty() ? "" : " ").append(token.dump());
   EXPECT_EQ(joined + "\n", plain.out);
 }
 
