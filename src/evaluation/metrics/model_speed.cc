@@ -30,15 +30,24 @@ class Pass {
     return Seconds() - start;
   }
 
+  // Both, the answer behind the prompt.
+  Result<RequestSeconds> Request() {
+    HONE_CHECK_OK(Start(0, options_.prefill + options_.decode));
+    RequestSeconds seconds;
+    const double start = Seconds();
+    HONE_CHECK_OK(Read(options_.prefill));
+    seconds.prefill = Seconds() - start;
+    HONE_CHECK_OK(Write(nullptr));
+    seconds.decode = Seconds() - start - seconds.prefill;
+    return seconds;
+  }
+
   // Seconds that writing the answer takes. At least one token stands before it.
   Result<double> Decode(OperatorTimes* times) {
     const int64_t before = std::max<int64_t>(options_.context, 1);
     HONE_CHECK_OK(Start(before, before + options_.decode));
     const double start = Seconds();
-    for (int64_t i = 0; i < options_.decode; ++i) {
-      for (size_t s = 0; s < sequences_.size(); ++s) sequences_[s].tokens.push_back(best_[s]);
-      HONE_CHECK_OK(Step(1, times));
-    }
+    HONE_CHECK_OK(Write(times));
     return Seconds() - start;
   }
 
@@ -67,6 +76,14 @@ class Pass {
       }
       tokens -= rows;
       HONE_CHECK_OK(Step(rows, times));
+    }
+    return {};
+  }
+
+  Result<void> Write(OperatorTimes* times) {
+    for (int64_t i = 0; i < options_.decode; ++i) {
+      for (size_t s = 0; s < sequences_.size(); ++s) sequences_[s].tokens.push_back(best_[s]);
+      HONE_CHECK_OK(Step(1, times));
     }
     return {};
   }
@@ -140,6 +157,20 @@ Result<Speed> MeasureSpeed(Runner& runner, const std::shared_ptr<PagePool>& pool
     if (options.progress) options.progress(i + 2, options.repeat + 1);
   }
   return Speed{SpreadOf(std::move(prefill)), SpreadOf(std::move(decode))};
+}
+
+Result<RequestSeconds> MeasureRequest(Runner& runner, const std::shared_ptr<PagePool>& pool, int64_t batch,
+                                      int64_t prompt, int64_t decode) {
+  SpeedOptions options;
+  options.batch = batch;
+  options.prefill = prompt;
+  options.decode = decode;
+  HONE_CHECK_OK(Check(options, runner));
+  if (prompt < 1) return WrongUsage("request: a prompt of {} tokens, expected at least 1", prompt);
+  const int64_t limit = runner.model().config().context;
+  if (prompt + decode > limit)
+    return WrongUsage("request: {} tokens in all, expected at most {}", prompt + decode, limit);
+  return Pass(runner, pool, options).Request();
 }
 
 }  // namespace hone

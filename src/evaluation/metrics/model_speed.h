@@ -41,4 +41,13 @@ struct Speed {
 Result<Speed> MeasureSpeed(Runner& runner, const std::shared_ptr<PagePool>& pool,
                            const SpeedOptions& options);
 
+// How long one request takes each of `batch` sequences side by side: `prompt` random tokens are read, in
+// steps of the runner's max_rows, then `decode` tokens are written greedily.
+struct RequestSeconds {
+  double prefill = 0.0;
+  double decode = 0.0;
+};
+Result<RequestSeconds> MeasureRequest(Runner& runner, const std::shared_ptr<PagePool>& pool, int64_t batch,
+                                      int64_t prompt, int64_t decode);
+
 }  // namespace hone

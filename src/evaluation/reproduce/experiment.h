@@ -78,4 +78,8 @@ const Experiment* FindExperiment(std::string_view name);
 // Probes that the machine gives the threads their cores, runs, probes again.
 Result<Report> RunExperiment(const Experiment& experiment, const ExperimentOptions& options);
 
+// The experiments, each in the file of its name.
+Result<void> ReproduceSurveyBreakdown(ExperimentContext& context, Report& report);
+Result<void> ReproduceSurveyQuantization(ExperimentContext& context, Report& report);
+
 }  // namespace hone

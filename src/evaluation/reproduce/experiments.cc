@@ -1,9 +1,18 @@
 #include "evaluation/reproduce/experiment.h"
 
 namespace hone {
+namespace {
 
-// One line an experiment: {name, paper, summary, function}; the function lies in the file of its name and is
-// declared in experiment.h.
-std::span<const Experiment> Experiments() { return {}; }
+// One line an experiment; the function lies in the file of its name.
+constexpr Experiment kExperiments[] = {
+    {"survey-breakdown", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
+     "Where the time goes: attention, linear and other operators by context", ReproduceSurveyBreakdown},
+    {"survey-quantization", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
+     "What 4-bit weights gain over F16 by batch and input length", ReproduceSurveyQuantization},
+};
+
+}  // namespace
+
+std::span<const Experiment> Experiments() { return kExperiments; }
 
 }  // namespace hone
