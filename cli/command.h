@@ -28,6 +28,7 @@ struct Command {
 // The subcommands, each in the file of its name.
 Action AddBench(CLI::App& app);
 Action AddChat(CLI::App& app);
+Action AddExplain(CLI::App& app);
 Action AddInspect(CLI::App& app);
 Action AddPerplexity(CLI::App& app);
 Action AddPlan(CLI::App& app);
@@ -35,6 +36,7 @@ Action AddPull(CLI::App& app);
 Action AddRandomModel(CLI::App& app);
 Action AddReproduce(CLI::App& app);
 Action AddRun(CLI::App& app);
+Action AddTechniques(CLI::App& app);
 Action AddTemplate(CLI::App& app);
 Action AddTokenize(CLI::App& app);
 
