@@ -11,7 +11,7 @@
 namespace hone {
 namespace {
 
-constexpr double kWidth = 980, kHeight = 520;
+constexpr double kWidth = 980, kHeight = 530;
 constexpr double kPlotLeft = 78, kPlotRight = 560, kPlotTop = 86, kPlotBottom = 440;
 constexpr double kBarsLeft = 640, kBarWidth = 70, kBarGap = 34;
 constexpr const char* kText = "#24292f";
@@ -135,12 +135,12 @@ std::string Roofs(const Axes& axes, const MachineLimits& limits) {
   const double from = std::max(axes.x_low(), axes.y_low() / limits.memory_bandwidth);
   svg += Line(axes.x(from), axes.y(from * limits.memory_bandwidth), axes.x(ridge), axes.y(top), kText, 2);
   svg += Line(axes.x(ridge), axes.y(top), kPlotRight, axes.y(top), kText, 2);
-  svg += Label(kPlotRight, axes.y(top) - 6, fmt::format("bytes: {:.0f} Gop/s", top * 1e-9), 11, "end");
+  svg += Label(axes.x(ridge) + 4, axes.y(top) - 6, fmt::format("bytes: {:.0f} Gop/s", top * 1e-9), 11);
   const double float_ridge = limits.float_operations / limits.memory_bandwidth;
   svg += Line(axes.x(float_ridge), axes.y(limits.float_operations), kPlotRight,
               axes.y(limits.float_operations), kText, 1.5, " stroke-dasharray='6 4'");
-  svg += Label(kPlotRight, axes.y(limits.float_operations) - 6,
-               fmt::format("floats: {:.0f} Gop/s", limits.float_operations * 1e-9), 11, "end");
+  svg += Label(axes.x(float_ridge) + 14, axes.y(limits.float_operations) - 6,
+               fmt::format("floats: {:.0f} Gop/s", limits.float_operations * 1e-9), 11);
   const double at = from * 2.2;
   const double angle =
       -std::atan2(axes.y(at * limits.memory_bandwidth) - axes.y(2 * at * limits.memory_bandwidth),
@@ -174,7 +174,8 @@ std::string DrawPoints(const Axes& axes, std::vector<Point> points) {
       const double label = std::max(y + 4, last + kLineHeight);
       last = label;
       const bool left = x > kPlotRight - 130;
-      svg += Label(left ? x - radius - 5 : x + radius + 5, label, Name(point.op), 11, left ? "end" : "start");
+      svg += Label(left ? x - radius - 5 : x + radius + 5, label, Name(point.op), 11, left ? "end" : "start",
+                   kText, " stroke='white' stroke-width='3' paint-order='stroke'");
     }
   }
   return svg;
@@ -237,13 +238,15 @@ std::string Bars(const Explanation& explanation) {
 }
 
 std::string Legend() {
+  constexpr size_t kInARow = 7;
+  constexpr double kColumn = 122;
   std::string svg;
-  double x = kPlotLeft;
-  for (const Operator op : AllOperators()) {
-    svg += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='10' height='10' fill='{}'/>\n", x, kHeight - 26,
-                       Colour(op));
-    svg += Label(x + 14, kHeight - 17, Name(op), 11);
-    x += 30 + 5.9 * static_cast<double>(Name(op).size());
+  for (size_t i = 0; i < kOperators; ++i) {
+    const Operator op = AllOperators()[i];
+    const double x = kPlotLeft + kColumn * static_cast<double>(i % kInARow);
+    const double y = kHeight - 36 + (i < kInARow ? 0 : 18);
+    svg += fmt::format("<rect x='{:.1f}' y='{:.1f}' width='10' height='10' fill='{}'/>\n", x, y, Colour(op));
+    svg += Label(x + 14, y + 9, Name(op), 11);
   }
   return svg;
 }

@@ -67,24 +67,43 @@ std::string StageTable(const StageCost& stage) {
 
 Factor LimitOf(const OperatorCost& cost) { return cost.memory_bound() ? kAccess : kCompute; }
 
+// "33.2 MB of weights", "12.2 MB of keys and values" or both.
+std::string ReadFromMemory(const OperatorWork& work, double part) {
+  std::string text;
+  if (work.weight_bytes > 0.0) text += Bytes(work.weight_bytes * part) + " of weights";
+  if (work.kv_bytes > 0.0)
+    text += (text.empty() ? "" : " and ") + Bytes(work.kv_bytes * part) + " of keys and values";
+  return text.empty() ? Bytes(work.activation_bytes * part) + " of activations" : text;
+}
+
+std::string Reason(const OperatorCost& cost, double part) {
+  const OperatorWork& work = cost.work;
+  if (cost.memory_bound()) return "waits for memory: " + ReadFromMemory(work, part);
+  const double operations = work.float_operations + work.byte_operations;
+  return fmt::format("computes: {} operations on {}, {:.0f} for each byte from memory",
+                     Operations(operations * part), work.byte_operations > 0.0 ? "bytes" : "floats",
+                     operations / std::max(work.weight_bytes + work.kv_bytes, 1.0));
+}
+
+// The three largest costs and the names of what lowers each, then each of these once.
 std::string TopCosts(const StageCost& stage) {
   std::string text = fmt::format("\nWhere the time of {} goes, and what lowers it\n", stage.name);
+  std::vector<const Technique*> named;
   for (size_t i = 0; i < std::min(kTopCosts, stage.costs.size()); ++i) {
     const OperatorCost& cost = stage.costs[i];
-    const double read = cost.work.weight_bytes + cost.work.kv_bytes;
-    text += fmt::format(
-        "  {}. {}, {:.0f} %: {}\n", i + 1, Name(cost.op), 100.0 * cost.measured_seconds / stage.wall_seconds,
-        cost.memory_bound()
-            ? fmt::format("waits for memory, {} of weights and {} of keys and values",
-                          Bytes(cost.work.weight_bytes / Stretches(stage)),
-                          Bytes(cost.work.kv_bytes / Stretches(stage)))
-            : fmt::format(
-                  "computes, {} operations, {:.0f} for each byte read",
-                  Operations((cost.work.float_operations + cost.work.byte_operations) / Stretches(stage)),
-                  (cost.work.float_operations + cost.work.byte_operations) / std::max(read, 1.0)));
-    for (const Technique* technique : TechniquesFor(cost.op, LimitOf(cost)))
-      text += fmt::format("     {}: {} ({})\n", technique->name, technique->gain, technique->how);
+    text +=
+        fmt::format("  {}. {}, {:.0f} %, {}\n", i + 1, Name(cost.op),
+                    100.0 * cost.measured_seconds / stage.wall_seconds, Reason(cost, 1.0 / Stretches(stage)));
+    std::vector<std::string_view> names;
+    for (const Technique* technique : TechniquesFor(cost.op, LimitOf(cost))) {
+      names.push_back(technique->name);
+      if (std::find(named.begin(), named.end(), technique) == named.end()) named.push_back(technique);
+    }
+    text += fmt::format("     {}\n", names.empty() ? "no technique of this program"
+                                                   : fmt::format("{}", fmt::join(names, ", ")));
   }
+  for (const Technique* technique : named)
+    text += fmt::format("  {}: {} ({})\n", technique->name, technique->gain, technique->how);
   return text;
 }
 
