@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 MODEL ?= smollm2-135m
 export NINJA_STATUS = [%f/%t, %es] 
 
-.PHONY: help chat test build test-asan test-tsan fuzz format tidy install clean
+.PHONY: help chat test build test-asan test-tsan test-arm fuzz format tidy install clean
 
 help:
 	@echo "make chat       set up, build, fetch the default model and chat with it (MODEL=name for another)"
@@ -14,6 +14,7 @@ help:
 	@echo "make install    install the program and the library below PREFIX ($(PREFIX))"
 	@echo "make test-asan  the tests under the address and undefined-behaviour sanitizers (build-asan)"
 	@echo "make test-tsan  the tests under the thread sanitizer (build-tsan)"
+	@echo "make test-arm   the kernel, format and model tests for 64-bit Arm, in an emulator (build-arm)"
 	@echo "make fuzz       fuzz the parsers with libFuzzer (build-fuzz; SECONDS_EACH=60)"
 	@echo "make format     clang-format over all sources"
 	@echo "make tidy       clang-tidy over src and cli"
@@ -43,6 +44,15 @@ test-asan test-tsan: test-%:
 	@cmake --build build-$* -j $(JOBS)
 	@ctest --test-dir build-$* -j $(JOBS) --output-on-failure --no-tests=error
 
+ARM_TESTS = core/kernels core/kernels/cpu core/kernels/reference core/formats/gguf core/formats/safetensors \
+  core/formats/template core/formats/tokenizer language/kvcache language/models
+test-arm:
+	@scripts/set_up.sh arm
+	@scripts/arm_sysroot.sh build-arm/sysroot
+	@cmake --preset arm --log-level=WARNING
+	@cmake --build build-arm -j $(JOBS) --target $(foreach test,$(ARM_TESTS),test_$(subst /,_,$(test)))
+	@for test in $(ARM_TESTS); do ctest --test-dir build-arm/tests/$$test -j $(JOBS) --output-on-failure --no-tests=error || exit 1; done
+
 SECONDS_EACH ?= 60
 fuzz:
 	@scripts/set_up.sh fuzz
@@ -68,4 +78,4 @@ install: build
 	@cmake --install build --prefix $(PREFIX)
 
 clean:
-	@rm -rf build build-debug build-asan build-tsan build-fuzz
+	@rm -rf build build-debug build-asan build-tsan build-arm build-fuzz

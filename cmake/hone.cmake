@@ -33,8 +33,14 @@ target_compile_features(hone_flags INTERFACE cxx_std_20)
 target_compile_options(hone_flags INTERFACE
   "$<BUILD_INTERFACE:-Wall;-Wextra;-Wno-missing-field-initializers;-Werror=return-type;-ffp-contract=off>")
 # AVX2 and AVX3 (AVX-512) beside the scalar fallback; AVX3_DL of Highway 1.0.3 names the wrong VNNI extension.
-target_compile_definitions(hone_flags INTERFACE
-  "$<BUILD_INTERFACE:HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)>")
+# On Arm NEON; scalar beside it has to be asked for.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  target_compile_definitions(hone_flags INTERFACE
+    "$<BUILD_INTERFACE:HWY_COMPILE_ALL_ATTAINABLE;HWY_DISABLED_TARGETS=(HWY_SVE|HWY_SVE_256|HWY_SVE2|HWY_SVE2_128)>")
+else()
+  target_compile_definitions(hone_flags INTERFACE
+    "$<BUILD_INTERFACE:HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3_DL)>")
+endif()
 target_include_directories(hone_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
                                                 $<INSTALL_INTERFACE:include/hone>)
 if(HONE_FUZZ)

@@ -4,6 +4,7 @@
 #   scripts/set_up.sh build   what compiling needs
 #   scripts/set_up.sh chat    the same, and what `hone pull` needs
 #   scripts/set_up.sh test    the same as build, and what the tests need
+#   scripts/set_up.sh arm     what cross-compiling for Arm and running the result need
 #   scripts/set_up.sh fuzz | tidy | format   the tools of these targets
 #
 # Packages are installed with apt-get, through sudo where the user is not root. With HONE_INSTALL=0 nothing is installed.
@@ -41,17 +42,26 @@ needs_of_chat='
 command python3 python3
 module pip python3-pip
 '
+needs_of_arm='
+command cmake cmake
+command ninja ninja-build
+command pkg-config pkg-config
+command aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
+command qemu-aarch64 qemu-user
+command python3 python3
+'
 case $purpose in
   build) needs=$needs_of_build ;;
   chat) needs="$needs_of_build$needs_of_chat" ;;
   test) needs="$needs_of_build$needs_of_test" ;;
+  arm) needs=$needs_of_arm ;;
   fuzz) needs="$needs_of_build
 command clang++ clang
 library fuzzer libclang-rt-14-dev" ;;
   tidy) needs="$needs_of_build$needs_of_test
 command clang-tidy clang-tidy" ;;
   format) needs="command clang-format clang-format" ;;
-  *) echo "hone: scripts/set_up.sh: unknown purpose \"$purpose\", expected build, chat, test, fuzz, tidy or format" >&2
+  *) echo "hone: scripts/set_up.sh: unknown purpose \"$purpose\", expected build, chat, test, arm, fuzz, tidy or format" >&2
      exit 2 ;;
 esac
 

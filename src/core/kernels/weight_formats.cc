@@ -25,6 +25,7 @@ const WeightFormat* FindWeightFormat(DType type) {
 std::string_view ActiveInt8Kernel() {
   const std::string_view target = ActiveCpuTarget();
   if (target == "avx512") return "vpdpbusd";
+  if (target == "neon") return "smull";
   return target == "avx2" ? "maddubs" : "scalar";
 }
 

@@ -26,6 +26,8 @@ std::string_view NameOf(int64_t target) {
 #if HWY_ARCH_X86
   if (target == HWY_AVX3) return "avx512";
   if (target == HWY_AVX2) return "avx2";
+#elif HWY_ARCH_ARM
+  if (target == HWY_NEON) return "neon";
 #endif
   return "scalar";
 }
@@ -58,7 +60,7 @@ Result<void> Force(std::string_view name, std::string_view where) {
     return {};
   }
   Apply(0);
-  if (name == "avx512" || name == "avx2" || name == "scalar") {
+  if (name == "avx512" || name == "avx2" || name == "neon" || name == "scalar") {
     return WrongUsage("{}: found {}, which this processor lacks, expected one of {}", where, name,
                       fmt::join(SupportedCpuTargets(), ", "));
   }

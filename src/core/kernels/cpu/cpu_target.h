@@ -1,6 +1,6 @@
 // Which instruction set the kernels run with. The best one is chosen by CPUID; the environment variable
-// HONE_CPU (scalar, avx2 or avx512) forces one. AVX-512 here means AVX-512 with VNNI: a processor without
-// VNNI uses AVX2.
+// HONE_CPU (scalar, avx2, avx512 or neon) forces one. AVX-512 here means AVX-512 with VNNI: a processor
+// without VNNI uses AVX2.
 #pragma once
 
 #include <string_view>
@@ -14,7 +14,7 @@ namespace hone {
 // choose by CPUID alone. Fails with kUsage where HONE_CPU names no target or one that this processor lacks.
 Result<void> InitCpuTarget();
 
-// "scalar", "avx2" or "avx512".
+// "scalar", "avx2", "avx512" or "neon".
 std::string_view ActiveCpuTarget();
 // The targets that this build and this processor have, best last.
 std::vector<std::string_view> SupportedCpuTargets();

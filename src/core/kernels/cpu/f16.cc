@@ -10,7 +10,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct F16Numbers {
   static constexpr int kBytes = 2;
   static HWY_INLINE Floats Load(const std::byte* at) { return HalvesToFloats(at); }

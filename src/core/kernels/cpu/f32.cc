@@ -10,7 +10,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct F32Numbers {
   static constexpr int kBytes = 4;
   static HWY_INLINE Floats Load(const std::byte* at) { return LoadFloats(at); }

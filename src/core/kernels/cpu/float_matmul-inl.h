@@ -11,7 +11,7 @@
 #include "core/kernels/cpu/float_format.h"
 #include "core/kernels/cpu/int8_matmul-inl.h"
 
-#if HONE_X86_LANES
+#if HONE_LANES
 HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
@@ -26,7 +26,7 @@ HWY_INLINE void ExpandBlocks(const std::byte* group, int64_t first, int64_t bloc
   for (int64_t b = 0; b < blocks; ++b) {
     w.Seek(group, first + b);
     if constexpr (W::kStreamBytes > 0) PrefetchAhead<W::kStreamBytes>(w.Stream());
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int part = 0; part < kParts; ++part) {
 #pragma GCC unroll 8
       for (int j = 0; j < 8; ++j) {
@@ -244,5 +244,5 @@ void MultiplyNumbers(const MatmulTask& task) {
 }  // namespace hone
 HWY_AFTER_NAMESPACE();
 
-#endif  // HONE_X86_LANES
+#endif  // HONE_LANES
 #endif

@@ -1,12 +1,17 @@
 // Products with 8-bit activations, for any block format whose lanes are described by a Weights type:
 //
-//   kOffset      the code stands for code - kOffset (0 where codes are signed, see kSigned)
-//   kSigned      codes are signed bytes (AVX2 only; under VNNI such formats add 128 and have kOffset 128)
-//   kPieces      how many pieces of 4 products an int16 lane can add: 8 for 4-bit codes, 4 for 5, 2 for 6, 1
-//   for 8 kSubScales   integer scales for each 16 columns kMinimum     see Minimum kStreamBytes bytes of a
-//   32-column block, for the prefetch Seek(group, block); Piece(part, j): codes of columns 4j .. 4j+3 of the
-//   part's rows; Scale(part); Min(part); SubPair(part): the sub-scales of both halves as int16;
-//   MinPair(part): both halves' minima as int16
+//   kOffset       the code stands for code - kOffset (0 where codes are signed, see kSigned)
+//   kSigned       codes are signed bytes (not under VNNI: there such formats add 128 and have kOffset 128)
+//   kPieces       how many pieces of 4 products an int16 lane can add: 8 for 4-bit codes, 4 for 5, 2 for 6,
+//                 1 for 8
+//   kSubScales    integer scales for each 16 columns
+//   kMinimum      see Minimum
+//   kStreamBytes  bytes of a 32-column block, for the prefetch
+//   Seek(group, block)
+//   Piece(part, j)  codes of columns 4j .. 4j+3 of the part's rows
+//   Scale(part), Min(part)
+//   SubPair(part)   the sub-scales of both halves as int16
+//   MinPair(part)   the minima of both halves as int16
 //
 // One order of sums for every M and tile: a result starts at 0 and takes block after block
 //   sum = fma(float(dot), scale_w * scale_x, sum), then sum = fma(min, scale_x * sum(q), sum),
@@ -23,16 +28,16 @@
 #include "core/kernels/cpu/lanes-inl.h"
 #include "core/kernels/cpu/packed_format.h"
 
-#if HONE_X86_LANES
+#if HONE_LANES
 HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
 // A tile is some rows of activations times some vectors of weights ("parts"). Panels are multiplied two
-// vectors at a time, which keeps the loads below the products; 4 rows fill the 16 registers of AVX2, 8 rows
-// the 32 of AVX-512.
-constexpr int kTileRows = kHasByteDot ? 8 : 4;
-constexpr int kPanelParts = 2;
+// vectors at a time (NEON: the four of a group), which keeps the loads below the products; 4 rows fill the 16
+// registers of AVX2, 8 rows the 32 of AVX-512.
+constexpr int kTileRows = kLanes == 16 ? 8 : 4;
+constexpr int kPanelParts = kParts < 2 ? 2 : kParts;
 constexpr int64_t kPanelRows = kPanelParts * kLanes;
 // Panels that are filled at once, so that activations are read from near, and blocks of columns in a panel.
 constexpr int64_t kPanels = 32 / kPanelRows;
@@ -72,7 +77,7 @@ struct Panel {
       w.Seek(group, first_block + b);
       PrefetchAhead<W::kStreamBytes>(w.Stream());
       std::byte* to = panel + b * kBlockBytes + kVector * first_part;
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int part = 0; part < kParts; ++part, to += kVector) {
 #pragma GCC unroll 8
         for (int j = 0; j < 8; ++j) StoreInts(to + kRow * j, w.Piece(part, j));
@@ -87,7 +92,7 @@ struct Panel {
 
 // dot[part][m]: exact integer products of the block with the activation rows m of one group; `pieces` are
 // theirs, `sums` point to the pair of sums of row 0.
-#if HWY_TARGET == HWY_AVX3
+#if HONE_BYTE_DOT
 
 template <class W, int parts, int rows>
 HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, const std::byte* sums,
@@ -106,7 +111,7 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
         first_start = MulPairs16(pair, Repeat16(-W::kOffset));
       }
     }
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int part = 0; part < parts; ++part) {
       dot[part][m] = first_start;
       second[part][m] = second_start;
@@ -116,12 +121,12 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
   for (int i = 0; i < 8; ++i) {
     const int j = W::kSubScales ? i : i / 2 + i % 2 * 4;
     Ints codes[parts];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int part = 0; part < parts; ++part) codes[part] = w.Piece(part, j);
 #pragma GCC unroll 8
     for (int m = 0; m < rows; ++m) {
       const Ints x = RepeatInt(pieces + j * step + 4 * m);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int part = 0; part < parts; ++part) {
         Ints& sum = W::kSubScales && i >= 4 ? second[part][m] : dot[part][m];
         sum = ByteDot(sum, codes[part], x);
@@ -129,7 +134,7 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
     }
   }
   if constexpr (W::kSubScales) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int part = 0; part < parts; ++part) {
       const Ints first_scale = LowOf(w.SubPair(part)), second_scale = HighOf(w.SubPair(part));
 #pragma GCC unroll 8
@@ -152,7 +157,7 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
     const int j = W::kSubScales ? i : i / 2 + i % 2 * 4;
     Ints codes[parts];
     Ints magnitudes[parts];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int part = 0; part < parts; ++part) {
       codes[part] = w.Piece(part, j);
       if constexpr (W::kSigned) magnitudes[part] = Magnitude8(codes[part]);
@@ -160,7 +165,7 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
 #pragma GCC unroll 4
     for (int m = 0; m < rows; ++m) {
       const Ints x = RepeatInt(pieces + j * step + 4 * m);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int part = 0; part < parts; ++part) {
         Ints product;
         if constexpr (W::kSigned) {
@@ -188,7 +193,7 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
       // -offset * sum(x), for each half where they have scales of their own.
       const Ints pair = RepeatInt(sums + 4 * m);
       Ints correction = MulPairs16(pair, Repeat16(-W::kOffset));
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (int part = 0; part < parts; ++part) {
         if constexpr (W::kSubScales) {
           constexpr int kShift = __builtin_ctz(static_cast<unsigned>(W::kOffset));
@@ -216,7 +221,7 @@ HWY_INLINE void AddBlocks(const std::byte* weights, int64_t first_block, int64_t
     if constexpr (W::kStreamBytes > 0) PrefetchAhead<W::kStreamBytes>(w.Stream());
     Ints dot[parts][rows];
     BlockDots<W, parts, rows>(w, x, step, x + 10 * step, dot);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (int part = 0; part < parts; ++part) {
       const Floats scale = w.Scale(part);
 #pragma GCC unroll 8
@@ -391,5 +396,5 @@ void MultiplyInt8(const MatmulTask& task) {
 }  // namespace hone
 HWY_AFTER_NAMESPACE();
 
-#endif  // HONE_X86_LANES
+#endif  // HONE_LANES
 #endif

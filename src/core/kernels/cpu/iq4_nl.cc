@@ -13,10 +13,10 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct IQ4_NLWeights {
-  static constexpr int kOffset = kHasByteDot ? 128 : 0;
-  static constexpr bool kSigned = !kHasByteDot;
+  static constexpr int kOffset = kUnsignedCodes ? 128 : 0;
+  static constexpr bool kSigned = !kUnsignedCodes;
   static constexpr int kPieces = 1;
   static constexpr bool kSubScales = false;
   static constexpr Minimum kMinimum = Minimum::kNone;
@@ -26,7 +26,7 @@ struct IQ4_NLWeights {
   HWY_INLINE void Seek(const std::byte* group, int64_t b) { block = group + b * 288; }
   HWY_INLINE const std::byte* Stream() const { return block; }
   HWY_INLINE Ints Piece(int part, int j) const { return NonlinearPiece(block + 32, part, j); }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 2 * kLanes * part); }
 };
 #else
 struct IQ4_NLWeights;

@@ -14,10 +14,10 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct IQ4_XSWeights {
-  static constexpr int kOffset = kHasByteDot ? 128 : 0;
-  static constexpr bool kSigned = !kHasByteDot;
+  static constexpr int kOffset = kUnsignedCodes ? 128 : 0;
+  static constexpr bool kSigned = !kUnsignedCodes;
   static constexpr int kPieces = 1;
   static constexpr bool kSubScales = false;
   static constexpr Minimum kMinimum = Minimum::kNone;
@@ -34,10 +34,10 @@ struct IQ4_XSWeights {
   HWY_INLINE const std::byte* Stream() const { return unit + 272 * index; }
   HWY_INLINE Ints Piece(int part, int j) const { return NonlinearPiece(block, part, j); }
   HWY_INLINE Floats Scale(int part) const {
-    const Ints low = And(ShiftRightBy(LoadInts(unit + 64 + 32 * part), 4 * index), Repeat32(15));
-    const Ints high = And(ShiftRightBy(WordsToInts(unit + 32 + 16 * part), 2 * index), Repeat32(3));
+    const Ints low = And(ShiftRightBy(LoadInts(unit + 64 + 4 * kLanes * part), 4 * index), Repeat32(15));
+    const Ints high = And(ShiftRightBy(WordsToInts(unit + 32 + 2 * kLanes * part), 2 * index), Repeat32(3));
     const Ints scale = Sub32(Or(low, ShiftLeft<4>(high)), Repeat32(32));
-    return Mul(HalvesToFloats(unit + 16 * part), ToFloats(scale));
+    return Mul(HalvesToFloats(unit + 2 * kLanes * part), ToFloats(scale));
   }
 };
 #else

@@ -14,15 +14,17 @@ namespace HWY_NAMESPACE {
 constexpr int kSums = 12;
 constexpr int64_t kSteps = 24'000;
 
-#if HONE_X86_LANES
+#if HONE_LANES
 
 // Volatile, for equal sums would be merged into one.
 template <class Vector>
 HWY_INLINE void Hold(Vector& v) {
 #if HWY_TARGET == HWY_AVX3
   asm volatile("" : "+v"(v));
-#else
+#elif HWY_TARGET == HWY_AVX2
   asm volatile("" : "+x"(v));
+#else
+  asm volatile("" : "+w"(v));
 #endif
 }
 
@@ -52,7 +54,7 @@ int64_t ByteDotLoop() {
     Hold(b);
 #pragma GCC unroll 12
     for (int i = 0; i < kSums; ++i) {
-#if HWY_TARGET == HWY_AVX3
+#if HONE_BYTE_DOT
       sums[i] = ByteDot(sums[i], a, b);
 #else
       Ints product = MulPairs8(a, b);

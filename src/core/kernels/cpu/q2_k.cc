@@ -14,7 +14,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q2_KWeights {
   static constexpr int kOffset = 0;
   static constexpr bool kSigned = false;
@@ -33,11 +33,13 @@ struct Q2_KWeights {
   }
   HWY_INLINE const std::byte* Stream() const { return unit + 168 * index; }
   HWY_INLINE Ints Piece(int part, int j) const { return TwoBitPiece<0>(block + 32, part, j); }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(unit + 16 * part); }
-  HWY_INLINE Floats Min(int part) const { return Negate(HalvesToFloats(unit + 32 + 16 * part)); }
-  HWY_INLINE Ints SubPair(int part) const { return And(BytesToWords(block + 16 * part), Repeat16(15)); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(unit + 2 * kLanes * part); }
+  HWY_INLINE Floats Min(int part) const { return Negate(HalvesToFloats(unit + 32 + 2 * kLanes * part)); }
+  HWY_INLINE Ints SubPair(int part) const {
+    return And(BytesToWords(block + 2 * kLanes * part), Repeat16(15));
+  }
   HWY_INLINE Ints MinPair(int part) const {
-    return And(ShiftRight<4>(BytesToWords(block + 16 * part)), Repeat16(15));
+    return And(ShiftRight<4>(BytesToWords(block + 2 * kLanes * part)), Repeat16(15));
   }
 };
 #else

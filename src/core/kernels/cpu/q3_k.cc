@@ -14,7 +14,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q3_KWeights {
   static constexpr int kOffset = 4;
   static constexpr bool kSigned = false;
@@ -35,12 +35,13 @@ struct Q3_KWeights {
   HWY_INLINE Ints Piece(int part, int j) const {
     return Or(TwoBitPiece<0>(block, part, j), BitPiece<2>(block + 128, part, j));
   }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(unit + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(unit + 2 * kLanes * part); }
   // Low four bits of both scales stand in a byte of the first two vectors, high two bits in a nibble of the
   // third.
   HWY_INLINE Ints SubPair(int part) const {
-    const Ints low = ShiftRightBy(LoadInts(unit + 32 + 64 * (index / 4) + 32 * part), 8 * (index % 4));
-    const Ints high = ShiftRightBy(LoadInts(unit + 160 + 32 * part), 4 * index);
+    const Ints low =
+        ShiftRightBy(LoadInts(unit + 32 + 64 * (index / 4) + 4 * kLanes * part), 8 * (index % 4));
+    const Ints high = ShiftRightBy(LoadInts(unit + 160 + 4 * kLanes * part), 4 * index);
     const Ints first = Or(And(low, Repeat32(15)), And(ShiftLeft<4>(high), Repeat32(0x30)));
     const Ints second =
         Or(And(ShiftLeft<12>(low), Repeat32(15 << 16)), And(ShiftLeft<18>(high), Repeat32(0x30 << 16)));

@@ -12,7 +12,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q4_0Weights {
   static constexpr int kOffset = 8;
   static constexpr bool kSigned = false;
@@ -25,7 +25,7 @@ struct Q4_0Weights {
   HWY_INLINE void Seek(const std::byte* group, int64_t b) { block = group + b * 288; }
   HWY_INLINE const std::byte* Stream() const { return block; }
   HWY_INLINE Ints Piece(int part, int j) const { return NibblePiece(block + 32, part, j); }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 2 * kLanes * part); }
 };
 #else
 struct Q4_0Weights;

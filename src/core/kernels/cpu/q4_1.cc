@@ -12,7 +12,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q4_1Weights {
   static constexpr int kOffset = 0;
   static constexpr bool kSigned = false;
@@ -25,8 +25,8 @@ struct Q4_1Weights {
   HWY_INLINE void Seek(const std::byte* group, int64_t b) { block = group + b * 320; }
   HWY_INLINE const std::byte* Stream() const { return block; }
   HWY_INLINE Ints Piece(int part, int j) const { return NibblePiece(block + 64, part, j); }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
-  HWY_INLINE Floats Min(int part) const { return HalvesToFloats(block + 32 + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 2 * kLanes * part); }
+  HWY_INLINE Floats Min(int part) const { return HalvesToFloats(block + 32 + 2 * kLanes * part); }
 };
 #else
 struct Q4_1Weights;

@@ -14,7 +14,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q4_KWeights {
   static constexpr int kOffset = 0;
   static constexpr bool kSigned = false;
@@ -34,11 +34,11 @@ struct Q4_KWeights {
   HWY_INLINE const std::byte* Stream() const { return unit + 288 * index; }
   HWY_INLINE Ints Piece(int part, int j) const { return NibblePiece(block, part, j); }
   HWY_INLINE Floats Scale(int part) const {
-    return Mul(HalvesToFloats(unit + 16 * part), ToFloats(SixBitScale(unit + 64, part, index)));
+    return Mul(HalvesToFloats(unit + 2 * kLanes * part), ToFloats(SixBitScale(unit + 64, part, index)));
   }
   HWY_INLINE Floats Min(int part) const {
     return Negate(
-        Mul(HalvesToFloats(unit + 32 + 16 * part), ToFloats(SixBitMinimum(unit + 64, part, index))));
+        Mul(HalvesToFloats(unit + 32 + 2 * kLanes * part), ToFloats(SixBitMinimum(unit + 64, part, index))));
   }
 };
 #else

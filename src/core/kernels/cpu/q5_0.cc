@@ -13,7 +13,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q5_0Weights {
   static constexpr int kOffset = 16;
   static constexpr bool kSigned = false;
@@ -28,7 +28,7 @@ struct Q5_0Weights {
   HWY_INLINE Ints Piece(int part, int j) const {
     return Or(NibblePiece(block + 32, part, j), BitPiece<4>(block + 288, part, j));
   }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 2 * kLanes * part); }
 };
 #else
 struct Q5_0Weights;

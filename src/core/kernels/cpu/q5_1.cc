@@ -13,7 +13,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q5_1Weights {
   static constexpr int kOffset = 0;
   static constexpr bool kSigned = false;
@@ -28,8 +28,8 @@ struct Q5_1Weights {
   HWY_INLINE Ints Piece(int part, int j) const {
     return Or(NibblePiece(block + 64, part, j), BitPiece<4>(block + 320, part, j));
   }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
-  HWY_INLINE Floats Min(int part) const { return HalvesToFloats(block + 32 + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 2 * kLanes * part); }
+  HWY_INLINE Floats Min(int part) const { return HalvesToFloats(block + 32 + 2 * kLanes * part); }
 };
 #else
 struct Q5_1Weights;

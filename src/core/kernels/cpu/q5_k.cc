@@ -14,7 +14,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q5_KWeights {
   static constexpr int kOffset = 0;
   static constexpr bool kSigned = false;
@@ -36,11 +36,11 @@ struct Q5_KWeights {
     return Or(NibblePiece(block, part, j), BitPiece<4>(block + 256, part, j));
   }
   HWY_INLINE Floats Scale(int part) const {
-    return Mul(HalvesToFloats(unit + 16 * part), ToFloats(SixBitScale(unit + 64, part, index)));
+    return Mul(HalvesToFloats(unit + 2 * kLanes * part), ToFloats(SixBitScale(unit + 64, part, index)));
   }
   HWY_INLINE Floats Min(int part) const {
     return Negate(
-        Mul(HalvesToFloats(unit + 32 + 16 * part), ToFloats(SixBitMinimum(unit + 64, part, index))));
+        Mul(HalvesToFloats(unit + 32 + 2 * kLanes * part), ToFloats(SixBitMinimum(unit + 64, part, index))));
   }
 };
 #else

@@ -14,7 +14,7 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q6_KWeights {
   static constexpr int kOffset = 32;
   static constexpr bool kSigned = false;
@@ -35,8 +35,8 @@ struct Q6_KWeights {
   HWY_INLINE Ints Piece(int part, int j) const {
     return Or(NibblePiece(block + 32, part, j), TwoBitPiece<4>(block + 288, part, j));
   }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(unit + 16 * part); }
-  HWY_INLINE Ints SubPair(int part) const { return SignedBytesToWords(block + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(unit + 2 * kLanes * part); }
+  HWY_INLINE Ints SubPair(int part) const { return SignedBytesToWords(block + 2 * kLanes * part); }
 };
 #else
 struct Q6_KWeights;

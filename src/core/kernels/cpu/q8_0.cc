@@ -11,11 +11,11 @@ HONE_BEFORE_KERNELS();
 namespace hone {
 namespace HWY_NAMESPACE {
 
-#if HONE_X86_LANES
+#if HONE_LANES
 struct Q8_0Weights {
   // VNNI multiplies unsigned by signed bytes: there the code is q + 128.
-  static constexpr int kOffset = kHasByteDot ? 128 : 0;
-  static constexpr bool kSigned = !kHasByteDot;
+  static constexpr int kOffset = kUnsignedCodes ? 128 : 0;
+  static constexpr bool kSigned = !kUnsignedCodes;
   static constexpr int kPieces = 1;
   static constexpr bool kSubScales = false;
   static constexpr Minimum kMinimum = Minimum::kNone;
@@ -25,10 +25,10 @@ struct Q8_0Weights {
   HWY_INLINE void Seek(const std::byte* group, int64_t b) { block = group + b * 544; }
   HWY_INLINE const std::byte* Stream() const { return block; }
   HWY_INLINE Ints Piece(int part, int j) const {
-    const Ints codes = LoadInts(block + 32 + 64 * j + 32 * part);
-    return kHasByteDot ? Xor(codes, Repeat8(128)) : codes;
+    const Ints codes = LoadInts(block + 32 + 64 * j + 4 * kLanes * part);
+    return kUnsignedCodes ? Xor(codes, Repeat8(128)) : codes;
   }
-  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 16 * part); }
+  HWY_INLINE Floats Scale(int part) const { return HalvesToFloats(block + 2 * kLanes * part); }
 };
 #else
 struct Q8_0Weights;
