@@ -39,5 +39,6 @@ Action AddRun(CLI::App& app);
 Action AddTechniques(CLI::App& app);
 Action AddTemplate(CLI::App& app);
 Action AddTokenize(CLI::App& app);
+Action AddTune(CLI::App& app);
 
 }  // namespace hone

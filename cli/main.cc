@@ -46,6 +46,8 @@ constexpr Command kCommands[] = {
     {"template", "Render a conversation through a chat template",
      "hone template --file chat.jinja --messages conversation.json --clock 2026-11-24T12:00:00", AddTemplate},
     {"tokenize", "Print the token ids of a text", "hone tokenize smollm2-135m --file text.txt", AddTokenize},
+    {"tune", "Find the fastest kernels for a model on this machine, and store them as a plan",
+     "hone tune kernels smollm2-135m -o plans/kernels", AddTune},
 };
 
 constexpr std::string_view kExitCodes =

@@ -41,7 +41,7 @@ MatmulChoice MatmulTable::Choose(const MatmulKey& key) const {
 }
 
 MatmulChoice BuiltInMatmulChoice(const MatmulKey& key) {
-  constexpr int64_t kFlatRows = 16;
+  constexpr int64_t kFlatRows = 32;
   MatmulKernel kernel = MatmulKernel::kPanels;
   if (key.activation_rows == 1) {
     kernel = MatmulKernel::kMatvec;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/base/text_distance.h"
+#include "language/models/matmul_plan.h"
 #include "language/models/model_hash.h"
 #include "language/models/runner.h"
 
@@ -19,7 +20,13 @@ const PlanUse* FindUse(std::string_view name, std::span<const PlanUse> uses) {
 }  // namespace
 
 // A line {name, summary, stage, function} for each kind of part; the function lies with its technique.
-std::span<const PlanUse> PlanUses() { return {}; }
+std::span<const PlanUse> PlanUses() {
+  static constexpr PlanUse kUses[] = {
+      {kMatmulPart, "which kernel multiplies each shape, and how the work is cut", PlanStage::kRunner,
+       UseMatmulTable},
+  };
+  return kUses;
+}
 
 Result<void> CheckKnown(const Plan& plan, std::span<const PlanUse> uses) {
   for (const auto& [name, part] : plan.parts) {

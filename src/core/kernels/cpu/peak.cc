@@ -57,6 +57,7 @@ int64_t ByteDotLoop() {
 #if HONE_BYTE_DOT
       sums[i] = ByteDot(sums[i], a, b);
 #else
+      Hold(a);  // else one product would serve all sums
       Ints product = MulPairs8(a, b);
       Hold(product);
       sums[i] = Add16(sums[i], product);
