@@ -1,15 +1,16 @@
-// Attention of one layer on one thread: prefill of 512 rows and decode of one row at several contexts, beside
-// what the core can do: its peak of fused multiply-adds and its plain read of as many bytes. Prints the best
-// of many short runs, so that a disturbed minute spoils little.
-//   bench_attention [seconds for each line, default 0.5]
-#include <time.h>
-
+// Attention of one layer: prefill of 512 rows and decode of one row at several contexts, beside what the
+// threads can do: their peak of fused multiply-adds and their plain read of as many bytes. Prefill lines come
+// with the running maximum and with a fixed phi. Prints the best of many short runs, so that a disturbed
+// minute spoils little.
+//   bench_attention [seconds for each line, default 0.5] [threads, default 1]
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
 #include <vector>
 
+#include "core/base/compute_share.h"
 #include "core/kernels/attention.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -68,31 +69,19 @@ namespace {
 HWY_EXPORT(MultiplyAdds);
 HWY_EXPORT(Read);
 
-class CallerShare final : public ComputeShare {
- public:
-  int threads() const override { return 1; }
-  void SetWeight(double) override {}
-  void ParallelFor(int64_t tasks, FunctionRef<void(int64_t)> body) override {
-    for (int64_t i = 0; i < tasks; ++i) body(i);
-  }
-};
-
-// Processor time of this thread: another program's turn does not count.
-double ThreadSeconds() {
-  timespec time;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+double Seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 template <class Work>
 double BestSeconds(double budget, Work work) {
   double best = 1e30;
-  const double start = ThreadSeconds();
+  const double start = Seconds();
   do {
-    const double begin = ThreadSeconds();
+    const double begin = Seconds();
     work();
-    best = std::min(best, ThreadSeconds() - begin);
-  } while (ThreadSeconds() - start < budget);
+    best = std::min(best, Seconds() - begin);
+  } while (Seconds() - start < budget);
   return best;
 }
 
@@ -123,10 +112,12 @@ struct Layers {
         }
       }
       auto& layer_heads = heads.emplace_back();
-      for (const auto& pointers : layer_tiles) layer_heads.push_back({format, pointers});
+      for (const auto& pointers : layer_tiles) layer_heads.push_back({format, pointers, {}});
     }
   }
 };
+
+constexpr size_t kReadTasks = 16;
 
 struct Line {
   const char* name;
@@ -135,9 +126,12 @@ struct Line {
   int64_t rows;
   int64_t entries;
   int layers;
+  bool fixed = false;
 };
 
-void Measure(const Line& line, double budget, double peak) {
+void Measure(ComputeShare& share, Line line, double budget, double peak) {
+  const std::vector<SoftmaxScale> fixed(static_cast<size_t>(line.shape.kv_heads), {.fixed = true});
+  if (line.fixed) line.shape.softmax = fixed;
   const Layers kv(line.shape, line.format, line.entries, line.layers);
   const int64_t columns = int64_t{line.shape.heads} * line.shape.head_dim;
   std::vector<float> query(static_cast<size_t>(line.rows * columns), 0.1f);
@@ -152,7 +146,6 @@ void Measure(const Line& line, double budget, double peak) {
   for (const EntrySpan& span : spans) views.push_back({{&span, 1}, nullptr});
   AttentionItem item{0, line.rows, kv.heads[0], views};
   std::vector<std::byte> scratch(static_cast<size_t>(AttentionScratchBytes(line.shape, {&item, 1})));
-  CallerShare share;
   size_t next = 0;
   const double seconds = BestSeconds(budget, [&] {
     item.heads = kv.heads[next++ % kv.heads.size()];
@@ -161,7 +154,11 @@ void Measure(const Line& line, double budget, double peak) {
   });
   const double read = BestSeconds(budget / 2, [&] {
     const auto& memory = kv.memory[next++ % kv.memory.size()];
-    HWY_DYNAMIC_DISPATCH(Read)(reinterpret_cast<const float*>(memory.data()), memory.size() / sizeof(float));
+    const auto* numbers = reinterpret_cast<const float*>(memory.data());
+    const size_t part = memory.size() / sizeof(float) / kReadTasks;
+    share.ParallelFor(static_cast<int64_t>(kReadTasks), [&](int64_t task) {
+      HWY_DYNAMIC_DISPATCH(Read)(numbers + static_cast<size_t>(task) * part, part);
+    });
   });
   const double operations = 4.0 * static_cast<double>(columns) * seen / seconds;
   const double bytes = static_cast<double>(kv.memory[0].size());
@@ -170,26 +167,31 @@ void Measure(const Line& line, double budget, double peak) {
               bytes / read * 1e-9);
 }
 
-int Main(double budget) {
+int Main(double budget, int threads) {
+  ComputePool pool(threads);
+  const auto share = pool.MakeShare();
   double operations = 0;
   const double seconds = BestSeconds(budget, [&] { operations = HWY_DYNAMIC_DISPATCH(MultiplyAdds)(20000); });
-  const double peak = operations / seconds;
-  std::printf("one thread, fused multiply-add peak %.1f GFLOP/s\n", peak * 1e-9);
-  const AttentionShape smollm{9, 3, 64, 0.125f};
-  const AttentionShape gemma{4, 1, 256, 0.0625f};
-  const AttentionShape no_groups{9, 9, 64, 0.125f};
+  const double peak = threads * operations / seconds;
+  std::printf("%d threads, fused multiply-add peak %.1f GFLOP/s\n", threads, peak * 1e-9);
+  const AttentionShape smollm{9, 3, 64, 0.125f, {}};
+  const AttentionShape gemma{4, 1, 256, 0.0625f, {}};
+  const AttentionShape no_groups{9, 9, 64, 0.125f, {}};
   for (const Line& line : {
            Line{"prefill 512, 9/3 heads of 64, f16", smollm, TileFormat::kF16, 512, 512, 1},
            Line{"prefill 512, 9/3 heads of 64, f32", smollm, TileFormat::kF32, 512, 512, 1},
            Line{"prefill 512, 4/1 heads of 256, f16", gemma, TileFormat::kF16, 512, 512, 1},
            Line{"prefill 512 at 8192, 9/3 heads of 64, f16", smollm, TileFormat::kF16, 512, 8192, 1},
+           Line{"the same, fixed phi", smollm, TileFormat::kF16, 512, 8192, 1, true},
            Line{"decode at 128, 9/3 heads of 64, f16", smollm, TileFormat::kF16, 1, 128, 30},
            Line{"decode at 512, 9/3 heads of 64, f16", smollm, TileFormat::kF16, 1, 512, 30},
+           Line{"decode at 4096, 9/3 heads of 64, f16", smollm, TileFormat::kF16, 1, 4096, 30},
            Line{"decode at 8192, 9/3 heads of 64, f16", smollm, TileFormat::kF16, 1, 8192, 30},
+           Line{"the same, fixed phi", smollm, TileFormat::kF16, 1, 8192, 30, true},
            Line{"decode at 8192, 9/9 heads of 64, f16", no_groups, TileFormat::kF16, 1, 8192, 10},
            Line{"decode at 8192, 4/1 heads of 256, f16", gemma, TileFormat::kF16, 1, 8192, 18},
        }) {
-    Measure(line, budget, peak);
+    Measure(*share, line, budget, peak);
   }
   return 0;
 }
@@ -197,5 +199,7 @@ int Main(double budget) {
 }  // namespace
 }  // namespace hone
 
-int main(int argc, char** argv) { return hone::Main(argc > 1 ? std::atof(argv[1]) : 0.5); }
+int main(int argc, char** argv) {
+  return hone::Main(argc > 1 ? std::atof(argv[1]) : 0.5, argc > 2 ? std::atoi(argv[2]) : 1);
+}
 #endif  // HWY_ONCE

@@ -24,7 +24,7 @@ struct PagePlan {
 // Few, because a short sequence leaves the last page partly empty, and a fork that writes copies into a page
 // of its own. Head sizes of a power of two waste nothing; 80 and 160: 3 tiles, 1/16; 96 and 192: 5 tiles,
 // 1/16; 112 and 224: 1 tile, 1/8.
-constexpr PagePlan PlanPages(TileFormat format, int64_t head_dim) {
+inline PagePlan PlanPages(TileFormat format, int64_t head_dim) {
   constexpr int kMostTiles = 8;
   constexpr double kWaste = 1.0 / 8.0;
   PagePlan best;

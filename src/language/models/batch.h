@@ -7,6 +7,7 @@
 
 #include "core/formats/tokenizer/tokenizer.h"
 #include "language/kvcache/kv_cache.h"
+#include "language/kvcache/kv_selector.h"
 
 namespace hone {
 
@@ -42,7 +43,8 @@ struct SequenceRows {
   KvCache* cache = nullptr;
   int64_t first_row = 0;
   int64_t rows = 0;
-  bool long_rope = false;  // which of LongRoPE's two sets of factors rotates them: see Sequence
+  KvSelector* selector = nullptr;  // which of what it may see each row attends to; null: all
+  bool long_rope = false;          // which of LongRoPE's two sets of factors rotates them: see Sequence
   // One view a segment; a segment that is not listed is causal. A layer's own sliding window narrows every
   // rule.
   std::vector<SegmentView> views;

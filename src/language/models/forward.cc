@@ -70,7 +70,8 @@ Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, Compu
       observers_(observers),
       times_(times),
       active_(batch.rows.size()),
-      finished_(batch.rows.size(), 0) {
+      finished_(batch.rows.size(), 0),
+      counters_(static_cast<size_t>(config_.layers)) {
   for (size_t i = 0; i < active_.size(); ++i) active_[i] = static_cast<int64_t>(i);
   {
     const OperatorTimer timer(times_, Operator::kOther);
@@ -363,19 +364,38 @@ void Forward::AppendToCaches(int layer, MatrixView<const float> mixer_input, con
   }
 }
 
+std::span<const RowView> Forward::Views(int layer, size_t s, MatrixView<const float> query) {
+  const SequenceRows& sequence = batch_.sequences[s];
+  const ActiveSequence& active = sequences_[s];
+  const KvStore& store = sequence.cache->layer(layer);
+  const std::span<const RowView> views = visibility_.Views(batch_, s, active.rows, store);
+  if (sequence.selector == nullptr || active.rows.empty() || !sequence.selector->Selects(layer)) return views;
+  const auto rows = static_cast<int64_t>(active.rows.size());
+  selected_.resize(sequences_.size());
+  auto selected = selected_[s].Select(
+      *sequence.selector, {layer, &store, query.slice_rows(active.first, rows), active.positions, views});
+  if (selected) return *selected;
+  Fail(std::move(selected).error());
+  return views;
+}
+
 MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv) {
   const MatrixView<float> output = scratch_.attended.slice_rows(0, rows());
+  Observe(Tensor::kQuery, layer, qkv.query);
+  Observe(Tensor::kKey, layer, qkv.key);
+  Observe(Tensor::kValue, layer, qkv.value);
   std::vector<AttentionItem> items(sequences_.size());
   AppendToCaches(layer, mixer_input, qkv);
   if (error_) return output;
   const OperatorTimer timer(times_, Operator::kAttention);
   for (size_t s = 0; s < sequences_.size(); ++s) {
     const ActiveSequence& active = sequences_[s];
-    const KvStore& store = batch_.sequences[s].cache->layer(layer);
-    items[s] = {active.first, static_cast<int64_t>(active.rows.size()), store.tiles(),
-                visibility_.Views(batch_, s, active.rows, store)};
+    items[s] = {active.first, static_cast<int64_t>(active.rows.size()),
+                batch_.sequences[s].cache->layer(layer).tiles(), Views(layer, s, qkv.query)};
   }
-  const AttentionShape shape{config_.heads, config_.kv_heads, config_.head_dim, config_.attention_scale};
+  if (error_) return output;
+  AttentionShape shape{config_.heads, config_.kv_heads, config_.head_dim, config_.attention_scale, {}};
+  if (!softmax_.empty()) shape.softmax = softmax_[static_cast<size_t>(layer)];
   const auto bytes = static_cast<uint64_t>(AttentionScratchBytes(shape, items));
   if (attention_scratch_.size() < bytes) {
     attention_scratch_.Reset();
@@ -386,7 +406,8 @@ MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input
     }
     attention_scratch_ = std::move(*larger);
   }
-  Attention(share_, shape, items, qkv.query, output, attention_scratch_.bytes(), &counters_);
+  Attention(share_, shape, items, qkv.query, output, attention_scratch_.bytes(),
+            &counters_[static_cast<size_t>(layer)]);
   return output;
 }
 

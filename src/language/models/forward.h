@@ -59,6 +59,9 @@ class Forward {
           Buffer& attention_scratch, std::span<RowHook* const> hooks, std::span<Observer* const> observers,
           OperatorTimes* times = nullptr);
 
+  // What each layer subtracts in its softmax, [layers][kv_heads]; not called: the running maximum.
+  void UseSoftmax(std::span<const std::vector<SoftmaxScale>> softmax) { softmax_ = softmax; }
+
   // --- what a family's forward pass is written in
   int64_t rows() const { return static_cast<int64_t>(active_.size()); }
   const Batch& batch() const { return batch_; }
@@ -112,7 +115,8 @@ class Forward {
     if (!error_) error_ = std::move(error);
   }
   const std::optional<Error>& error() const { return error_; }
-  int64_t attention_tiles() const { return counters_.tiles_executed; }
+  // By layer.
+  std::span<const AttentionCounters> attention_counters() const { return counters_; }
   ComputeShare& share() const { return share_; }
   OperatorTimes* times() const { return times_; }
 
@@ -131,6 +135,8 @@ class Forward {
   void MultiplyTask(const Product& product, const std::array<Activations, 2>& prepared, bool twice,
                     int64_t begin, int64_t end, MatmulKernel kernel);
   void FillRope();
+  // Which entries the sequence's rows attend to.
+  std::span<const RowView> Views(int layer, size_t sequence, MatrixView<const float> query);
   void AppendToCaches(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv);
   void ListSequences();
 
@@ -159,7 +165,9 @@ class Forward {
   std::vector<ActiveSequence> sequences_;
   std::vector<MatmulCut> cuts_;
   Visibility visibility_;
-  AttentionCounters counters_;
+  std::vector<SelectedViews> selected_;  // by sequence
+  std::span<const std::vector<SoftmaxScale>> softmax_;
+  std::vector<AttentionCounters> counters_;  // by layer
   std::optional<Error> error_;
 };
 

@@ -34,6 +34,8 @@ class Runner::Impl {
       return WrongUsage("runner: max_rows: {}, expected 1 to {}", options_.max_rows, 1 << 20);
     }
     const ModelConfig& config = model_->config();
+    HONE_CHECK_OK(CheckSoftmax());
+    counters_.attention.resize(static_cast<size_t>(config.layers));
     while (options_.max_rows > 64 &&
            ForwardScratch::Layout(config, options_.max_rows, nullptr, nullptr) > kScratchBytes) {
       options_.max_rows = (options_.max_rows - 1) / 64 * 64;
@@ -53,11 +55,13 @@ class Runner::Impl {
     HONE_TRY(const std::vector<KvCache::Mark> marks, Begin(batch, run, last_layer));
     Forward forward(*model_, batch, options_.mode, *share_, *options_.matmul_table, scratch_,
                     engine_.accounts.scratch, attention_scratch_, run.hooks, run.observers, run.times);
+    forward.UseSoftmax(options_.softmax);
     RunLayers(forward, run.first_layer, last_layer);
     if (!forward.error() && run.head) RunHead(forward, batch, sink);
     counters_.steps += 1;
     counters_.rows += static_cast<int64_t>(batch.rows.size());
-    counters_.attention_tiles += forward.attention_tiles();
+    for (size_t i = 0; i < counters_.attention.size(); ++i)
+      counters_.attention[i].Add(forward.attention_counters()[i]);
     if (!forward.error()) return {};
     for (size_t s = 0; s < marks.size(); ++s) HONE_CHECK_OK(batch.sequences[s].cache->TruncateTo(marks[s]));
     return tl::unexpected(*forward.error());
@@ -99,6 +103,21 @@ class Runner::Impl {
       HONE_CHECK_OK(sequence.cache->Reserve(sequence.rows, run.first_layer, last_layer));
     }
     return marks;
+  }
+
+  Result<void> CheckSoftmax() const {
+    const ModelConfig& config = model_->config();
+    if (options_.softmax.empty()) return {};
+    if (static_cast<int>(options_.softmax.size()) != config.layers) {
+      return WrongUsage("runner: softmax of {} layers, expected {}", options_.softmax.size(), config.layers);
+    }
+    for (size_t layer = 0; layer < options_.softmax.size(); ++layer) {
+      if (static_cast<int>(options_.softmax[layer].size()) != config.kv_heads) {
+        return WrongUsage("runner: softmax of layer {} for {} KV heads, expected {}", layer,
+                          options_.softmax[layer].size(), config.kv_heads);
+      }
+    }
+    return {};
   }
 
   // Rows come in through the embedding, or, from a later layer on, as embedding rows that are the residual

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "core/base/compute_share.h"
 #include "core/base/function_ref.h"
+#include "core/kernels/attention.h"
 #include "core/kernels/matmul_table.h"
 #include "language/models/batch.h"
 #include "language/models/hooks.h"
@@ -26,6 +28,8 @@ struct RunnerOptions {
   // than kScratchBytes: options() says how many. The bits do not depend on it.
   int64_t max_rows = 512;
   std::shared_ptr<const MatmulTable> matmul_table;  // null: what is built in
+  // What each layer and KV head subtracts in its softmax, [layers][kv_heads]; empty: the running maximum.
+  std::vector<std::vector<SoftmaxScale>> softmax;
 };
 
 // What to run: all layers from the embedding to the head unless narrowed.
@@ -45,7 +49,13 @@ using LogitsSink = FunctionRef<void(int64_t batch_row, std::span<float> logits)>
 struct RunnerCounters {
   int64_t steps = 0;
   int64_t rows = 0;
-  int64_t attention_tiles = 0;
+  std::vector<AttentionCounters> attention;  // by layer
+
+  AttentionCounters AllLayers() const {
+    AttentionCounters all;
+    for (const AttentionCounters& layer : attention) all.Add(layer);
+    return all;
+  }
 };
 
 class Runner {

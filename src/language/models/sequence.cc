@@ -8,6 +8,7 @@ void AppendRows(Sequence& sequence, int64_t begin, int64_t end, bool logits_on_l
   rows.cache = &sequence.cache;
   rows.first_row = static_cast<int64_t>(batch.rows.size());
   rows.rows = end - begin;
+  rows.selector = sequence.selector.get();
   rows.long_rope = sequence.long_rope;
   for (int64_t i = begin; i < end; ++i) {
     Row row;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "language/kvcache/kv_cache.h"
@@ -16,6 +17,9 @@ struct Sequence {
   int64_t cached = 0;           // tokens[0, cached) have their entries in the cache
   uint64_t seed = 0;
   bool long_rope = false;  // the entries were rotated with LongRoPE's long factors
+  // Which kept tokens its rows attend to; null: all. Entries of later layers depend on it: whoever shares
+  // them between sequences counts it into what they were made by.
+  std::shared_ptr<KvSelector> selector;
 };
 
 // Appends tokens [begin, end) of `sequence` to `batch` as plain causal rows at their positions; logits on the

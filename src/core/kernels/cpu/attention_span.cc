@@ -4,13 +4,15 @@
 #include <cstring>
 #include <limits>
 
+#include "core/kernels/cpu/tile_kernels.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/cpu/attention_span.cc"
 #include <hwy/foreach_target.h>
 //
 #include <hwy/highway.h>
 
-#include "core/kernels/cpu/attention_tile-inl.h"
+#include "core/kernels/cpu/softmax_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace hone::attention {
@@ -18,10 +20,11 @@ namespace HWY_NAMESPACE {
 
 using namespace hone::HWY_NAMESPACE;  // the tile's kernels, same target
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 // The pairs that look into one tile, in rising order.
 struct ActivePairs {
   int count = 0;
-  bool all_full = true;
   uint8_t pair[kMaxPairs];
   uint32_t visible[kMaxPairs];
 };
@@ -30,180 +33,131 @@ void FindActivePairs(const SpanTask& task, int64_t tile, ActivePairs* active) {
   uint32_t visible[kMaxPairs];
   for (int row = 0; row < task.row_count; ++row) visible[row] = VisibleEntries(task.rows[row], tile);
   active->count = 0;
-  active->all_full = true;
   for (int pair = 0; pair < task.pairs; ++pair) {
     const uint32_t bits = visible[task.row_of_pair[pair]];
-    if (bits == 0) continue;
-    if (bits != ~uint32_t{0}) active->all_full = false;
+    if (bits == 0 || (task.skipped >> pair & 1) != 0) continue;
     active->visible[active->count] = bits;
     active->pair[active->count++] = static_cast<uint8_t>(pair);
   }
 }
 
-// One tile for kPairs of the active pairs, from `first` on.
-template <int kPairs, class T>
-void ComputePairs(const SpanTask& task, int64_t tile, const ActivePairs& active, int first, const T* keys,
-                  const T* values, const std::byte* next, const States& states) {
-  const float* queries[kPairs];
-  float* numerators[kPairs];
-  float rescale[kPairs];
-  HWY_ALIGN float scores[kPairs * kTileEntries];
-  for (int r = 0; r < kPairs; ++r) {
-    const int pair = active.pair[first + r];
-    queries[r] = task.queries[pair];
-    numerators[r] = states.numerators[pair];
+// A span under way: sums and extremes by lane, so that nothing is added across lanes before its end.
+class SpanWalk {
+ public:
+  SpanWalk(const SpanTask& task, const AttentionStates& states, const Guards& guards)
+      : task_(task), states_(states), guards_(guards), f32_(RowOf(TileFormat::kF32).kernels()) {
+    const int lanes = task.pairs * kLanes;
+    std::fill_n(sums_, lanes, 0.0f);
+    if (!task.softmax.fixed) return;
+    std::fill_n(largest_, lanes, -kInfinity);
+    std::fill_n(smallest_, lanes, kInfinity);
   }
-  Scores<kPairs>(queries, keys, next, task.head_dim, scores);
-  for (int r = 0; r < kPairs; ++r) {
-    const int pair = active.pair[first + r];
-    const float* bias = task.rows[task.row_of_pair[pair]].view->bias;
+
+  int64_t Run() {
+    int64_t computed = 0;
+    for (int64_t tile = task_.first_tile; tile < task_.end_tile; ++tile) {
+      FindActivePairs(task_, tile, &active_);
+      if (active_.count == 0) continue;
+      ComputeTile(tile);
+      computed += active_.count;
+    }
+    ReduceLanes();
+    return computed;
+  }
+
+ private:
+  void ComputeTile(int64_t tile) {
+    const auto at = static_cast<size_t>(tile);
+    const std::byte* data = task_.kv.tiles[at];
+    const TileFormat format = task_.kv.formats.empty() ? task_.kv.format : task_.kv.formats[at];
+    const TileKernels& kernels = RowOf(format).kernels();
+    const std::byte* next = tile + 1 < task_.end_tile ? task_.kv.tiles[at + 1] : nullptr;
+    if (kernels.widen != nullptr && active_.count > kKernelPairs) {
+      kernels.widen(data, next, task_.head_dim, wide_);
+      return ComputeActive(f32_, tile, wide_, nullptr);
+    }
+    ComputeActive(kernels, tile, data, next);
+  }
+
+  void ComputeActive(const TileKernels& kernels, int64_t tile, const std::byte* data, const std::byte* next) {
+    for (int first = 0; first < active_.count;) {
+      const int left = active_.count - first;
+      const int rounds = (left + kKernelPairs - 1) / kKernelPairs;
+      const int pairs = (left + rounds - 1) / rounds;  // 7 pairs are 4 and 3, not 6 and 1
+      ComputePairs(kernels, tile, data, first == 0 ? next : nullptr, first, pairs);
+      first += pairs;
+    }
+  }
+
+  void ComputePairs(const TileKernels& kernels, int64_t tile, const std::byte* data, const std::byte* next,
+                    int first, int pairs) {
+    const float* queries[kKernelPairs] = {};
+    float* numerators[kKernelPairs];
+    float rescale[kKernelPairs];
+    for (int r = 0; r < pairs; ++r) {
+      queries[r] = task_.queries[active_.pair[first + r]];
+      numerators[r] = states_.numerators[active_.pair[first + r]];
+    }
+    kernels.scores(pairs, queries, data, next, task_.head_dim, scores_);
+    for (int r = 0; r < pairs; ++r) rescale[r] = Weigh(tile, first + r, scores_ + r * kTileEntries);
+    // Pairs that see the same entries, all those of a row at least, go through the values together.
+    for (int r = 0; r < pairs;) {
+      const uint32_t visible = active_.visible[first + r];
+      int end = r + 1;
+      while (end < pairs && active_.visible[first + end] == visible) ++end;
+      kernels.weighted_sum(end - r, visible, scores_ + r * kTileEntries, rescale + r, data, next,
+                           task_.head_dim, numerators + r);
+      r = end;
+    }
+  }
+
+  // Scores to weights, for the active pair `index`; returns its rescale.
+  HWY_INLINE float Weigh(int64_t tile, int index, float* scores) {
+    const int pair = active_.pair[index];
+    const float* bias = task_.rows[task_.row_of_pair[pair]].view->bias;
     if (bias != nullptr) bias += tile * kTileEntries;
-    rescale[r] = SoftmaxTile(active.visible[first + r], bias, task.scale, scores + r * kTileEntries,
-                             &states.max[pair], &states.denominator[pair]);
+    hn::Vec<Lanes> s[kTileVectors];
+    MaskedScores(active_.visible[index], bias, task_.scale, scores, s);
+    float* sums = sums_ + pair * kLanes;
+    if (!task_.softmax.fixed) return RunningTile(s, scores, &states_.max[pair], sums);
+    FixedTile(s, task_.softmax.phi, scores, sums, largest_ + pair * kLanes,
+              guards_.smallest == nullptr ? nullptr : smallest_ + pair * kLanes);
+    return 1.0f;
   }
-  WeightedSum<kPairs>(scores, rescale, values,
-                      next + sizeof(T) * static_cast<size_t>(kTileEntries * task.head_dim), task.head_dim,
-                      numerators);
-}
 
-template <class T>
-void ComputeSomePairs(int pairs, const SpanTask& task, int64_t tile, const ActivePairs& active, int first,
-                      const T* keys, const T* values, const std::byte* next, const States& states) {
-  switch (pairs) {
-    case 1:
-      return ComputePairs<1>(task, tile, active, first, keys, values, next, states);
-    case 2:
-      return ComputePairs<2>(task, tile, active, first, keys, values, next, states);
-    case 3:
-      return ComputePairs<3>(task, tile, active, first, keys, values, next, states);
-    case 4:
-      return ComputePairs<4>(task, tile, active, first, keys, values, next, states);
-    case 5:
-      return ComputePairs<5>(task, tile, active, first, keys, values, next, states);
-    case 6:
-      return ComputePairs<6>(task, tile, active, first, keys, values, next, states);
-    default:
-      break;
+  void ReduceLanes() {
+    const Lanes d;
+    for (int pair = 0; pair < task_.pairs; ++pair) {
+      const int at = pair * kLanes;
+      states_.denominator[pair] = hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, sums_ + at)));
+      if (!task_.softmax.fixed) continue;
+      const float largest = hn::GetLane(hn::MaxOfLanes(d, hn::LoadU(d, largest_ + at)));
+      guards_.largest[pair] = std::max(guards_.largest[pair], largest);
+      if (guards_.smallest == nullptr) continue;
+      const float smallest = hn::GetLane(hn::MinOfLanes(d, hn::LoadU(d, smallest_ + at)));
+      guards_.smallest[pair] = std::min(guards_.smallest[pair], smallest);
+    }
   }
-  if constexpr (kKernelPairs == 8) {
-    if (pairs == 7) return ComputePairs<7>(task, tile, active, first, keys, values, next, states);
-    if (pairs == 8) return ComputePairs<8>(task, tile, active, first, keys, values, next, states);
-  }
-}
 
-// A tile widened to float32.
-struct WideTile {
-  HWY_ALIGN float keys[kTileEntries * kMaxHeadDim];
-  HWY_ALIGN float values[kTileEntries * kMaxHeadDim];
+  const SpanTask& task_;
+  const AttentionStates& states_;
+  const Guards& guards_;
+  const TileKernels& f32_;
+  ActivePairs active_;
+  HWY_ALIGN float sums_[kMaxPairs * kLanes];
+  HWY_ALIGN float largest_[kMaxPairs * kLanes];
+  HWY_ALIGN float smallest_[kMaxPairs * kLanes];
+  HWY_ALIGN float scores_[kKernelPairs * kTileEntries];
+  HWY_ALIGN std::byte wide_[2 * kTileEntries * kMaxHeadDim * sizeof(float)];  // a tile of kF32
 };
 
-// Unseen entries may hold anything, and 0 * NaN is NaN: where some value of a partly visible tile is not
-// finite, each pair gets its own copy in which the entries that it does not see are zero. The bits are those
-// of the ordinary path.
-template <class T>
-void ComputeNonFiniteTile(const SpanTask& task, int64_t tile, const ActivePairs& active, const T* keys,
-                          const T* values, const States& states) {
-  WideTile wide;
-  const int count = kTileEntries * task.head_dim;
-  const auto* here = reinterpret_cast<const std::byte*>(keys);
-  WidenTile(keys, here, count, wide.keys);
-  for (int i = 0; i < active.count; ++i) {
-    WidenTile(values, here, count, wide.values);
-    for (int e = 0; e < kTileEntries; ++e) {
-      if ((active.visible[i] >> e & 1) == 0)
-        std::fill_n(wide.values + e * task.head_dim, task.head_dim, 0.0f);
-    }
-    ComputePairs<1>(task, tile, active, i, wide.keys, wide.values,
-                    reinterpret_cast<const std::byte*>(wide.keys), states);
-  }
-}
-
-template <class T>
-void ComputeTilePairs(const SpanTask& task, int64_t tile, const ActivePairs& active, const T* keys,
-                      const T* values, const std::byte* next, const States& states) {
-  for (int first = 0; first < active.count;) {
-    const int left = active.count - first;
-    const int kernels = (left + kKernelPairs - 1) / kKernelPairs;
-    const int pairs = (left + kernels - 1) / kernels;  // 7 pairs are 4 and 3, not 6 and 1
-    ComputeSomePairs(pairs, task, tile, active, first, keys, values, next, states);
-    first += pairs;
-  }
-}
-
-template <class T>
-void ComputeTile(const SpanTask& task, int64_t tile, const ActivePairs& active, const std::byte* next,
-                 const States& states, WideTile* wide) {
-  const int count = kTileEntries * task.head_dim;
-  const T* keys = reinterpret_cast<const T*>(task.tiles[tile]);
-  const T* values = keys + count;
-  if (!active.all_full && !TileIsFinite(values, count)) {
-    return ComputeNonFiniteTile(task, tile, active, keys, values, states);
-  }
-  if constexpr (sizeof(T) != sizeof(float)) {
-    if (active.count > kKernelPairs) {
-      WidenTile(keys, next, count, wide->keys);
-      WidenTile(values, next + sizeof(T) * static_cast<size_t>(count), count, wide->values);
-      const auto* here = reinterpret_cast<const std::byte*>(wide->keys);
-      return ComputeTilePairs<float>(task, tile, active, wide->keys, wide->values, here, states);
-    }
-  }
-  ComputeTilePairs<T>(task, tile, active, keys, values, next, states);
-}
-
-template <class T>
-int64_t ComputeSpanOf(const SpanTask& task, const States& states) {
-  WideTile wide;
-  ActivePairs active;
-  int64_t computed = 0;
-  for (int64_t tile = task.first_tile; tile < task.end_tile; ++tile) {
-    FindActivePairs(task, tile, &active);
-    if (active.count == 0) continue;
-    const std::byte* next = tile + 1 < task.end_tile ? task.tiles[tile + 1] : nullptr;
-    if (next == nullptr) next = task.tiles[tile];
-    ComputeTile<T>(task, tile, active, next, states, &wide);
-    computed += active.count;
-  }
-  return computed;
-}
-
-int64_t ComputeSpan(const SpanTask& task, const States& states) {
+int64_t ComputeSpan(const SpanTask& task, const AttentionStates& states, const Guards& guards) {
   for (int pair = 0; pair < task.pairs; ++pair) {
-    states.max[pair] = -std::numeric_limits<float>::infinity();
-    states.denominator[pair] = 0.0f;
+    states.max[pair] = task.softmax.fixed ? task.softmax.phi : -kInfinity;
     std::memset(states.numerators[pair], 0, sizeof(float) * static_cast<size_t>(task.head_dim));
   }
-  return task.format == TileFormat::kF32 ? ComputeSpanOf<float>(task, states)
-                                         : ComputeSpanOf<uint16_t>(task, states);
-}
-
-void MergeStates(int pairs, int head_dim, const States& part, const States& total) {
-  const hn::CappedTag<float, 8> d;
-  for (int pair = 0; pair < pairs; ++pair) {
-    if (part.denominator[pair] == 0.0f) continue;
-    const float max = std::max(total.max[pair], part.max[pair]);
-    const float old_factor = hn::GetLane(Exp(d, hn::Set(d, total.max[pair] - max)));
-    const float new_factor = hn::GetLane(Exp(d, hn::Set(d, part.max[pair] - max)));
-    total.denominator[pair] = total.denominator[pair] * old_factor + part.denominator[pair] * new_factor;
-    total.max[pair] = max;
-    const float* from = part.numerators[pair];
-    float* to = total.numerators[pair];
-    for (int i = 0; i < head_dim; i += static_cast<int>(hn::Lanes(d))) {
-      const auto old_part = hn::Mul(hn::LoadU(d, to + i), hn::Set(d, old_factor));
-      hn::StoreU(hn::MulAdd(hn::LoadU(d, from + i), hn::Set(d, new_factor), old_part), d, to + i);
-    }
-  }
-}
-
-void FinishStates(int pairs, int head_dim, const States& states) {
-  const hn::CappedTag<float, 8> d;
-  for (int pair = 0; pair < pairs; ++pair) {
-    const float denominator = states.denominator[pair];
-    const float factor = denominator == 0.0f ? 0.0f : 1.0f / denominator;
-    float* x = states.numerators[pair];
-    for (int i = 0; i < head_dim; i += static_cast<int>(hn::Lanes(d))) {
-      hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, x + i);
-    }
-  }
+  SpanWalk walk(task, states, guards);
+  return walk.Run();
 }
 
 }  // namespace HWY_NAMESPACE
@@ -214,33 +168,9 @@ HWY_AFTER_NAMESPACE();
 namespace hone::attention {
 
 HWY_EXPORT(ComputeSpan);
-HWY_EXPORT(MergeStates);
-HWY_EXPORT(FinishStates);
 
-uint32_t VisibleEntries(RowCursor& cursor, int64_t tile) {
-  const std::span<const EntrySpan> visible = cursor.view->visible;
-  const int64_t begin = tile * kTileEntries;
-  const int64_t end = begin + kTileEntries;
-  while (cursor.span < visible.size() && visible[cursor.span].end <= begin) ++cursor.span;
-  uint32_t bits = 0;
-  for (size_t i = cursor.span; i < visible.size() && visible[i].begin < end; ++i) {
-    const int64_t first = std::max<int64_t>(visible[i].begin - begin, 0);
-    const int64_t last = std::min<int64_t>(visible[i].end - begin, kTileEntries);
-    bits |= static_cast<uint32_t>(((uint64_t{1} << (last - first)) - 1) << first);
-  }
-  return bits;
-}
-
-int64_t ComputeSpan(const SpanTask& task, const States& states) {
-  return HWY_DYNAMIC_DISPATCH(ComputeSpan)(task, states);
-}
-
-void MergeStates(int pairs, int head_dim, const States& part, const States& total) {
-  HWY_DYNAMIC_DISPATCH(MergeStates)(pairs, head_dim, part, total);
-}
-
-void FinishStates(int pairs, int head_dim, const States& states) {
-  HWY_DYNAMIC_DISPATCH(FinishStates)(pairs, head_dim, states);
+int64_t ComputeSpan(const SpanTask& task, const AttentionStates& states, const Guards& guards) {
+  return HWY_DYNAMIC_DISPATCH(ComputeSpan)(task, states, guards);
 }
 
 }  // namespace hone::attention

@@ -1,8 +1,8 @@
-// The two inner products of attention over one tile, and the softmax between them. Compiled once a target.
+// The two inner products of attention over one tile of float32 or float16 numbers. Compiled once a target.
 //
 // A pair's arithmetic is one fixed sequence: scores sum over head_dim in rising order, the weighted sum over
-// the entries 0 to 31; how many pairs a kernel holds in registers only decides how often a tile is loaded.
-// Bound: fused multiply-adds, two loads of a tile's vectors for 12 (AVX2: 6 pairs x 2 vectors) or 16
+// the entries in rising order; how many pairs a kernel holds in registers only decides how often a tile is
+// loaded. Bound: fused multiply-adds, two loads of a tile's vectors for 12 (AVX2: 6 pairs x 2 vectors) or 16
 // (AVX-512: 8 x 2) of them; with few pairs, the read bandwidth.
 #if defined(HONE_CORE_KERNELS_CPU_ATTENTION_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HONE_CORE_KERNELS_CPU_ATTENTION_TILE_INL_H_
@@ -15,13 +15,10 @@
 #include <hwy/highway.h>
 
 #include <bit>
-#include <cmath>
 #include <cstdint>
-#include <limits>
 
-#include "core/kernels/attention.h"
-#include "core/kernels/cpu/exp-inl.h"
 #include "core/kernels/cpu/half-inl.h"
+#include "core/kernels/tile_format.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace hone {
@@ -84,8 +81,8 @@ HWY_INLINE void MultiplyAdd(Factor factor, X x, V (&sum)[kPairs][kVectors]) {
   }
 }
 
-// scores[pair][e] = sum_d q[pair][d] keys[d][e]. `next` is where the next tile's keys lie.
-template <int kPairs, class T>
+// scores[pair][e] = sum_d q[pair][d] keys[d][e].
+template <int kPairs, bool kPrefetch, class T>
 HWY_NOINLINE void Scores(const float* const* queries, const T* keys, const std::byte* next, int head_dim,
                          float* scores) {
   constexpr int kVectors = VectorsAtATime(kPairs, kTileEntries / kLanes);
@@ -101,7 +98,9 @@ HWY_NOINLINE void Scores(const float* const* queries, const T* keys, const std::
     }
     for (int i = 0; i < head_dim; ++i) {
       const T* row = keys + i * kTileEntries + column;
-      PrefetchNext(next, sizeof(T) * static_cast<size_t>(row - keys), sizeof(T) * kVectors * kLanes);
+      if constexpr (kPrefetch) {
+        PrefetchNext(next, sizeof(T) * static_cast<size_t>(row - keys), sizeof(T) * kVectors * kLanes);
+      }
       MultiplyAdd<kPairs, kVectors>([&](int r) HWY_ATTR { return hn::Set(d, q[r][i]); },
                                     [&](int v) HWY_ATTR { return LoadFloats(d, row + v * kLanes); }, sum);
     }
@@ -115,10 +114,15 @@ HWY_NOINLINE void Scores(const float* const* queries, const T* keys, const std::
   }
 }
 
+// How a weighted sum goes through a tile: all entries, asking for the next tile meanwhile or not, or those
+// whose bit is set.
+enum class Walk { kAll, kAllAndPrefetch, kSome };
+
 // One block of columns of WeightedSum, `kVectors` vectors of D wide.
-template <int kPairs, int kVectors, class T, class D>
-HWY_INLINE void WeightedColumns(D d, const float* weights, const float* rescale, const T* values,
-                                const std::byte* next, int head_dim, int column, float* const* numerators) {
+template <int kPairs, int kVectors, Walk kWalk, class T, class D>
+HWY_INLINE void WeightedColumns(D d, uint32_t entries, const float* weights, const float* rescale,
+                                const T* values, const std::byte* next, int head_dim, int column,
+                                float* const* numerators) {
   constexpr int kWidth = static_cast<int>(hn::MaxLanes(D()));
   hn::Vec<D> sum[kPairs][kVectors];
   HWY_UNROLL(8)
@@ -129,11 +133,18 @@ HWY_INLINE void WeightedColumns(D d, const float* weights, const float* rescale,
       sum[r][v] = hn::Mul(hn::LoadU(d, numerators[r] + column + v * kWidth), factor);
     }
   }
-  for (int e = 0; e < kTileEntries; ++e) {
+  const auto add = [&](int e) HWY_ATTR {
     const T* row = values + static_cast<int64_t>(e) * head_dim + column;
-    PrefetchNext(next, sizeof(T) * static_cast<size_t>(row - values), sizeof(T) * kVectors * kWidth);
+    if constexpr (kWalk == Walk::kAllAndPrefetch) {
+      PrefetchNext(next, sizeof(T) * static_cast<size_t>(row - values), sizeof(T) * kVectors * kWidth);
+    }
     MultiplyAdd<kPairs, kVectors>([&](int r) HWY_ATTR { return hn::Set(d, weights[r * kTileEntries + e]); },
                                   [&](int v) HWY_ATTR { return LoadFloats(d, row + v * kWidth); }, sum);
+  };
+  if constexpr (kWalk == Walk::kSome) {
+    for (uint32_t left = entries; left != 0; left &= left - 1) add(std::countr_zero(left));
+  } else {
+    for (int e = 0; e < kTileEntries; ++e) add(e);
   }
   HWY_UNROLL(8)
   for (int r = 0; r < kPairs; ++r) {
@@ -143,8 +154,8 @@ HWY_INLINE void WeightedColumns(D d, const float* weights, const float* rescale,
 }
 
 // numerator[pair] = rescale[pair] numerator[pair] + sum_e weights[pair][e] values[e]
-template <int kPairs, class T>
-HWY_NOINLINE void WeightedSum(const float* weights, const float* rescale, const T* values,
+template <int kPairs, Walk kWalk, class T>
+HWY_NOINLINE void WeightedSum(uint32_t entries, const float* weights, const float* rescale, const T* values,
                               const std::byte* next, int head_dim, float* const* numerators) {
   constexpr int kVectors = VectorsAtATime(kPairs, 8);
   const Lanes d;
@@ -152,83 +163,76 @@ HWY_NOINLINE void WeightedSum(const float* weights, const float* rescale, const 
   constexpr int kEight = static_cast<int>(hn::MaxLanes(hn::CappedTag<float, 8>()));
   int column = 0;
   for (; column + kVectors * kLanes <= head_dim; column += kVectors * kLanes) {
-    WeightedColumns<kPairs, kVectors>(d, weights, rescale, values, next, head_dim, column, numerators);
+    WeightedColumns<kPairs, kVectors, kWalk>(d, entries, weights, rescale, values, next, head_dim, column,
+                                             numerators);
   }
   for (; column + kLanes <= head_dim; column += kLanes) {
-    WeightedColumns<kPairs, 1>(d, weights, rescale, values, next, head_dim, column, numerators);
+    WeightedColumns<kPairs, 1, kWalk>(d, entries, weights, rescale, values, next, head_dim, column,
+                                      numerators);
   }
   for (; column < head_dim; column += kEight) {
-    WeightedColumns<kPairs, 1>(eight, weights, rescale, values, next, head_dim, column, numerators);
+    WeightedColumns<kPairs, 1, kWalk>(eight, entries, weights, rescale, values, next, head_dim, column,
+                                      numerators);
   }
 }
 
-// Turns the scores of one pair into weights exp(scale score + bias - max) in place and moves {max,
-// denominator} on by one tile. Entries that are not visible get weight 0 whatever their score. Returns the
-// factor by which the sums so far shrink.
-HWY_INLINE float SoftmaxTile(uint32_t visible, const float* bias, float scale, float* scores, float* max,
-                             float* denominator) {
-  const Lanes d;
-  constexpr int kVectors = kTileEntries / kLanes;
-  const auto lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
-  // Reads no bias of an entry that the row does not see: there may be none.
-  HWY_ALIGN float seen_bias[kTileEntries];
-  if (bias != nullptr && visible != ~uint32_t{0}) {
-    for (int e = 0; e < kTileEntries; ++e) seen_bias[e] = (visible >> e & 1) != 0 ? bias[e] : 0.0f;
-    bias = seen_bias;
+// Calls `kernel` with the number of pairs, 1 to kKernelPairs, as a constant.
+template <class Kernel>
+HWY_INLINE void WithPairs(int pairs, Kernel kernel) {
+  switch (pairs) {
+    case 1:
+      return kernel.template operator()<1>();
+    case 2:
+      return kernel.template operator()<2>();
+    case 3:
+      return kernel.template operator()<3>();
+    case 4:
+      return kernel.template operator()<4>();
+    case 5:
+      return kernel.template operator()<5>();
+    case 6:
+      return kernel.template operator()<6>();
+    default:
+      break;
   }
-  hn::Vec<Lanes> s[kVectors];
-  auto largest = lowest;
-  HWY_UNROLL(4)
-  for (int v = 0; v < kVectors; ++v) {
-    s[v] = hn::Mul(hn::LoadU(d, scores + v * kLanes), hn::Set(d, scale));
-    if (bias != nullptr) s[v] = hn::Add(s[v], hn::LoadU(d, bias + v * kLanes));
+  if constexpr (kKernelPairs == 8) {
+    if (pairs == 7) return kernel.template operator()<7>();
+    if (pairs == 8) return kernel.template operator()<8>();
   }
-  if (visible != ~uint32_t{0}) {
-    for (int v = 0; v < kVectors; ++v) {
-      const uint64_t bits = visible >> (v * kLanes);
-      const auto mask = hn::LoadMaskBits(d, reinterpret_cast<const uint8_t*>(&bits));
-      s[v] = hn::IfThenElse(mask, s[v], lowest);
-    }
-  }
-  HWY_UNROLL(4)
-  for (int v = 0; v < kVectors; ++v) largest = hn::Max(largest, s[v]);
-  const float tile_max = hn::GetLane(hn::MaxOfLanes(d, largest));
-  const float new_max = tile_max > *max ? tile_max : *max;
-  // Where every score so far is -infinity (a bias may say so) all weights are 0; a NaN score still gives NaN.
-  const float reference = new_max == -std::numeric_limits<float>::infinity() ? 0.0f : new_max;
-  auto total = hn::Zero(d);
-  HWY_UNROLL(4)
-  for (int v = 0; v < kVectors; ++v) {
-    const auto p = Exp(d, hn::Sub(s[v], hn::Set(d, reference)));
-    total = hn::Add(total, p);
-    hn::StoreU(p, d, scores + v * kLanes);
-  }
-  const float rescale = hn::GetLane(Exp(d, hn::Set(d, *max - reference)));
-  *denominator = *denominator * rescale + hn::GetLane(hn::SumOfLanes(d, total));
-  *max = new_max;
-  return rescale;
 }
 
-// True if all `count` (a multiple of 8) values are finite.
+// TileKernels::scores and weighted_sum of a tile of T, keys transposed, values in rows.
 template <class T>
-HWY_INLINE bool TileIsFinite(const T* values, int count) {
-  const hn::CappedTag<float, 8> d;
-  auto poison = hn::Zero(d);
-  // x * 0 is 0 for finite x and NaN otherwise.
-  for (int i = 0; i < count; i += static_cast<int>(hn::Lanes(d))) {
-    poison = hn::MulAdd(LoadFloats(d, values + i), hn::Zero(d), poison);
+void TileScores(int pairs, const float* const* queries, const std::byte* tile, const std::byte* next,
+                int head_dim, float* scores) {
+  const T* keys = reinterpret_cast<const T*>(tile);
+  if (next == nullptr) {
+    WithPairs(pairs,
+              [&]<int kPairs>() HWY_ATTR { Scores<kPairs, false>(queries, keys, next, head_dim, scores); });
+  } else {
+    WithPairs(pairs,
+              [&]<int kPairs>() HWY_ATTR { Scores<kPairs, true>(queries, keys, next, head_dim, scores); });
   }
-  return hn::AllTrue(d, hn::Eq(poison, hn::Zero(d)));
 }
 
-// float32 copy of `count` (a multiple of 8) values.
 template <class T>
-HWY_INLINE void WidenTile(const T* values, const std::byte* next, int count, float* out) {
-  const hn::CappedTag<float, 8> d;
-  constexpr int kStep = static_cast<int>(hn::MaxLanes(hn::CappedTag<float, 8>()));
-  for (int i = 0; i < count; i += 32) {
-    PrefetchNext(next, sizeof(T) * static_cast<size_t>(i), sizeof(T) * 32);
-    for (int j = i; j < i + 32; j += kStep) hn::StoreU(LoadFloats(d, values + j), d, out + j);
+void TileWeightedSum(int pairs, uint32_t entries, const float* weights, const float* rescale,
+                     const std::byte* tile, const std::byte* next, int head_dim, float* const* numerators) {
+  const size_t value_bytes = sizeof(T) * static_cast<size_t>(kTileEntries * head_dim);
+  const T* values = reinterpret_cast<const T*>(tile + value_bytes);
+  if (entries != ~uint32_t{0}) {
+    WithPairs(pairs, [&]<int kPairs>() HWY_ATTR {
+      WeightedSum<kPairs, Walk::kSome>(entries, weights, rescale, values, next, head_dim, numerators);
+    });
+  } else if (next == nullptr) {
+    WithPairs(pairs, [&]<int kPairs>() HWY_ATTR {
+      WeightedSum<kPairs, Walk::kAll>(entries, weights, rescale, values, next, head_dim, numerators);
+    });
+  } else {
+    WithPairs(pairs, [&]<int kPairs>() HWY_ATTR {
+      WeightedSum<kPairs, Walk::kAllAndPrefetch>(entries, weights, rescale, values, next + value_bytes,
+                                                 head_dim, numerators);
+    });
   }
 }
 

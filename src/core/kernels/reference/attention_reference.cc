@@ -25,7 +25,9 @@ double HalfValue(uint16_t half) {
 // Number `index` of the tile that holds `entry`: keys first, then values.
 double TileNumber(const KvTiles& kv, int64_t entry, int64_t index) {
   const std::byte* tile = kv.tiles[static_cast<size_t>(entry / kTileEntries)];
-  if (kv.format == TileFormat::kF32) return reinterpret_cast<const float*>(tile)[index];
+  const TileFormat format =
+      kv.formats.empty() ? kv.format : kv.formats[static_cast<size_t>(entry / kTileEntries)];
+  if (format == TileFormat::kF32) return reinterpret_cast<const float*>(tile)[index];
   return HalfValue(reinterpret_cast<const uint16_t*>(tile)[index]);
 }
 
@@ -36,19 +38,27 @@ double Score(const KvTiles& kv, int64_t entry, int head_dim, const float* query)
   return sum;
 }
 
-void AttendOne(const AttentionShape& shape, const KvTiles& kv, const RowView& view, const float* query,
-               double* output) {
-  std::vector<int64_t> entries;
+std::vector<double> ScoresOf(const AttentionShape& shape, const KvTiles& kv, const RowView& view,
+                             const float* query) {
   std::vector<double> scores;
-  double max = -std::numeric_limits<double>::infinity();
   for (const EntrySpan& span : view.visible) {
     for (int64_t entry = span.begin; entry < span.end; ++entry) {
       const double bias = view.bias == nullptr ? 0.0 : view.bias[entry];
-      entries.push_back(entry);
       scores.push_back(shape.scale * Score(kv, entry, shape.head_dim, query) + bias);
-      max = std::max(max, scores.back());
     }
   }
+  return scores;
+}
+
+void AttendOne(const AttentionShape& shape, const KvTiles& kv, const RowView& view, const float* query,
+               double* output) {
+  const std::vector<double> scores = ScoresOf(shape, kv, view, query);
+  std::vector<int64_t> entries;
+  for (const EntrySpan& span : view.visible) {
+    for (int64_t entry = span.begin; entry < span.end; ++entry) entries.push_back(entry);
+  }
+  double max = -std::numeric_limits<double>::infinity();
+  for (const double score : scores) max = std::max(max, score);
   std::fill_n(output, shape.head_dim, 0.0);
   if (max == -std::numeric_limits<double>::infinity()) return;
   double denominator = 0;
@@ -60,18 +70,28 @@ void AttendOne(const AttentionShape& shape, const KvTiles& kv, const RowView& vi
   }
 }
 
+const RowView& ViewOf(const AttentionShape& shape, const AttentionItem& item, int64_t row, int64_t kv_head) {
+  const bool shared = static_cast<int64_t>(item.views.size()) == item.rows;
+  return item.views[static_cast<size_t>(shared ? row : row * shape.kv_heads + kv_head)];
+}
+
 }  // namespace
+
+std::vector<double> Scores(const AttentionShape& shape, const AttentionItem& item,
+                           MatrixView<const float> query, int64_t row, int head) {
+  const int64_t kv_head = head / (shape.heads / shape.kv_heads);
+  return ScoresOf(shape, item.heads[static_cast<size_t>(kv_head)], ViewOf(shape, item, row, kv_head),
+                  query.row(item.first_row + row) + int64_t{head} * shape.head_dim);
+}
 
 void Attention(const AttentionShape& shape, std::span<const AttentionItem> items,
                MatrixView<const float> query, MatrixView<double> output) {
   const int group = shape.heads / shape.kv_heads;
   for (const AttentionItem& item : items) {
-    const bool shared_views = static_cast<int64_t>(item.views.size()) == item.rows;
     for (int64_t row = 0; row < item.rows; ++row) {
       for (int head = 0; head < shape.heads; ++head) {
         const int64_t kv_head = head / group;
-        const RowView& view =
-            item.views[static_cast<size_t>(shared_views ? row : row * shape.kv_heads + kv_head)];
+        const RowView& view = ViewOf(shape, item, row, kv_head);
         const int64_t column = int64_t{head} * shape.head_dim;
         AttendOne(shape, item.heads[static_cast<size_t>(kv_head)], view,
                   query.row(item.first_row + row) + column, output.row(item.first_row + row) + column);

@@ -43,6 +43,17 @@ class AttentionCase {
   AttentionItem& item(size_t i) { return items_[i]; }
   CaseCache& cache(size_t i) { return *caches_[i]; }
   MatrixView<const float> query() const { return {query_.data(), rows_, columns(), columns()}; }
+  // What the calls below use in the place of the running maximum; `scales` outlives them.
+  void SetSoftmax(std::span<const SoftmaxScale> scales) { options_.shape.softmax = scales; }
+  // Changes the query of one (row, head): all numbers times `factor`; or {value, 0, 0, ...}.
+  void ScaleQuery(int64_t row, int head, float factor) {
+    for (float& x : QueryOf(row, head)) x *= factor;
+  }
+  void SetQuery(int64_t row, int head, float value) {
+    const std::span<float> query = QueryOf(row, head);
+    std::fill(query.begin(), query.end(), 0.0f);
+    query[0] = value;
+  }
   int64_t rows() const { return rows_; }
   int64_t columns() const { return int64_t{options_.shape.heads} * options_.shape.head_dim; }
 
@@ -55,6 +66,11 @@ class AttentionCase {
   std::vector<double> RunReference() const;
 
  private:
+  std::span<float> QueryOf(int64_t row, int head) {
+    const auto size = static_cast<size_t>(options_.shape.head_dim);
+    return std::span<float>(query_).subspan(
+        static_cast<size_t>(row * columns()) + static_cast<size_t>(head) * size, size);
+  }
   std::vector<EntrySpan> Visible(int64_t position, int64_t entries);
 
   CaseOptions options_;
@@ -129,7 +145,7 @@ inline void AttentionCase::AddSequence(int64_t rows, int64_t entries) {
                  reinterpret_cast<std::byte*>(memory[static_cast<size_t>(entry / kTileEntries)].data()));
     }
   }
-  for (const auto& pointers : cache.tiles) cache.heads.push_back({options_.format, pointers});
+  for (const auto& pointers : cache.tiles) cache.heads.push_back({options_.format, pointers, {}});
 
   auto& views = *views_.emplace_back(std::make_unique<std::vector<RowView>>());
   const int64_t views_of_row = options_.views_by_head ? shape.kv_heads : 1;

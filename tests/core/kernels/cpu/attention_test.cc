@@ -36,7 +36,7 @@ bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 AttentionShape Shape(int heads, int kv_heads, int head_dim) {
-  return {heads, kv_heads, head_dim, 1.0f / std::sqrt(static_cast<float>(head_dim))};
+  return {heads, kv_heads, head_dim, 1.0f / std::sqrt(static_cast<float>(head_dim)), {}};
 }
 
 CaseOptions RandomOptions() {

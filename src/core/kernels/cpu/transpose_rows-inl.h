@@ -1,17 +1,16 @@
-// Many entries into a tile at once: keys are transposed in squares of lanes, so that every line of the tile
-// is written once. Limit: the bytes of the tile. The bits are those of WriteEntry.
-#include <algorithm>
-#include <cstring>
+// Squares of 8 rows by 8 numbers, transposed on their way into a tile's keys, so that every line of the tile
+// is written once. Compiled once a target.
+#if defined(HONE_CORE_KERNELS_CPU_TRANSPOSE_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HONE_CORE_KERNELS_CPU_TRANSPOSE_ROWS_INL_H_
+#undef HONE_CORE_KERNELS_CPU_TRANSPOSE_ROWS_INL_H_
+#else
+#define HONE_CORE_KERNELS_CPU_TRANSPOSE_ROWS_INL_H_
+#endif
 
-#include "core/kernels/attention.h"
-
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "core/kernels/cpu/kv_tile_rows.cc"
-#include <hwy/foreach_target.h>
-//
 #include <hwy/highway.h>
 
 #include "core/kernels/cpu/half-inl.h"
+#include "core/kernels/tile_format.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace hone {
@@ -89,70 +88,8 @@ HWY_INLINE void TransposeSingles(const float* from, int64_t stride, float* to) {
 
 #endif
 
-// keys: kSide rows of `head_dim`, a multiple of kSide; to: the first of their entries in the tile's keys.
-void WriteKeysF16(const float* keys, int64_t stride, int64_t head_dim, uint16_t* to) {
-  for (int64_t d = 0; d < head_dim; d += kSide) TransposeHalves(keys + d, stride, to + d * kTileEntries);
-}
-
-void WriteKeysF32(const float* keys, int64_t stride, int64_t head_dim, float* to) {
-  for (int64_t d = 0; d < head_dim; d += kSide) TransposeSingles(keys + d, stride, to + d * kTileEntries);
-}
-
-void WriteValuesF16(const float* values, int64_t stride, int64_t head_dim, uint16_t* to) {
-  const hn::CappedTag<float, 8> d;
-  for (int row = 0; row < kSide; ++row) {
-    for (int64_t i = 0; i < head_dim; i += static_cast<int64_t>(hn::Lanes(d))) {
-      StoreHalves(hn::LoadU(d, values + row * stride + i), d, to + row * head_dim + i);
-    }
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace hone
 HWY_AFTER_NAMESPACE();
 
-#if HWY_ONCE
-namespace hone {
-
-HWY_EXPORT(WriteKeysF16);
-HWY_EXPORT(WriteKeysF32);
-HWY_EXPORT(WriteValuesF16);
-
-namespace {
-
-constexpr int kRows = 8;  // that are transposed together
-
-void WriteEight(TileFormat format, int entry, MatrixView<const float> keys, MatrixView<const float> values,
-                std::byte* tile) {
-  const int64_t head_dim = keys.columns;
-  const int64_t value_at = (kTileEntries + entry) * head_dim;
-  if (format == TileFormat::kF16) {
-    auto* numbers = reinterpret_cast<uint16_t*>(tile);
-    HWY_DYNAMIC_DISPATCH(WriteKeysF16)(keys.data, keys.stride, head_dim, numbers + entry);
-    HWY_DYNAMIC_DISPATCH(WriteValuesF16)(values.data, values.stride, head_dim, numbers + value_at);
-    return;
-  }
-  auto* numbers = reinterpret_cast<float*>(tile);
-  HWY_DYNAMIC_DISPATCH(WriteKeysF32)(keys.data, keys.stride, head_dim, numbers + entry);
-  for (int row = 0; row < kRows; ++row)
-    std::copy_n(values.row(row), head_dim, numbers + value_at + row * head_dim);
-}
-
-}  // namespace
-
-void WriteEntries(TileFormat format, int first_entry, MatrixView<const float> keys,
-                  MatrixView<const float> values, std::byte* tile) {
-  for (int64_t row = 0; row < keys.rows;) {
-    const int entry = first_entry + static_cast<int>(row);
-    if (entry % kRows == 0 && keys.rows - row >= kRows) {
-      WriteEight(format, entry, keys.slice_rows(row, kRows), values.slice_rows(row, kRows), tile);
-      row += kRows;
-    } else {
-      WriteEntry(format, keys.columns, entry, keys.row(row), values.row(row), tile);
-      ++row;
-    }
-  }
-}
-
-}  // namespace hone
-#endif  // HWY_ONCE
+#endif
