@@ -27,6 +27,7 @@ struct Command {
 
 // The subcommands, each in the file of its name.
 Action AddBench(CLI::App& app);
+Action AddCalibrate(CLI::App& app);
 Action AddChat(CLI::App& app);
 Action AddExplain(CLI::App& app);
 Action AddInspect(CLI::App& app);

@@ -29,6 +29,8 @@ constexpr Command kCommands[] = {
      "hone perplexity smollm2-135m test.txt --chunks 40", AddPerplexity},
     {"bench", "Measure how fast a model reads and writes here, beside what memory allows",
      "hone bench smollm2-135m --threads 2 --json", AddBench},
+    {"calibrate", "Find out about a model on text, and write it as a plan",
+     "hone calibrate softmax smollm2-135m --text valid.txt -o plans/smollm2", AddCalibrate},
     {"explain", "Show why a model runs as fast as it does here, operator by operator",
      "hone explain smollm2-135m --context 2048 --svg speed.svg", AddExplain},
     {"list", "The same as techniques", "hone list --stage prefill", AddTechniques},

@@ -79,6 +79,7 @@ const Experiment* FindExperiment(std::string_view name);
 Result<Report> RunExperiment(const Experiment& experiment, const ExperimentOptions& options);
 
 // The experiments, each in the file of its name.
+Result<void> ReproduceFlashDecodingPlusPlus(ExperimentContext& context, Report& report);
 Result<void> ReproduceSurveyBreakdown(ExperimentContext& context, Report& report);
 Result<void> ReproduceSurveyQuantization(ExperimentContext& context, Report& report);
 

@@ -5,6 +5,8 @@ namespace {
 
 // One line an experiment; the function lies in the file of its name.
 constexpr Experiment kExperiments[] = {
+    {"flashdecodingpp", "FlashDecoding++ (arXiv 2311.01282)",
+     "What a softmax with a fixed maximum gains, and what its guard catches", ReproduceFlashDecodingPlusPlus},
     {"survey-breakdown", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
      "Where the time goes: attention, linear and other operators by context", ReproduceSurveyBreakdown},
     {"survey-quantization", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",

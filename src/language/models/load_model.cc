@@ -74,6 +74,15 @@ Result<void> StretchContext(const std::string& path, const LoadOptions& options,
   return {};
 }
 
+// See Model::score_bound.
+std::vector<float> ScoreBounds(const ModelConfig& config, const RopeTables& rope, std::vector<float> norms) {
+  double magnitude = rope.local.magnitude;
+  for (const RopeFrequencies& global : rope.global) magnitude = std::max(magnitude, global.magnitude);
+  const double factor = config.attention_scale * config.head_dim * magnitude * magnitude;
+  for (float& bound : norms) bound = static_cast<float>(factor * bound);
+  return norms;
+}
+
 }  // namespace
 
 std::span<const Family> Families() { return kFamilies; }
@@ -107,6 +116,7 @@ class ModelBuilder {
     model->output_norm_ = std::move(output_norm);
     model->storage_ = loader.TakeStorage();
     model->weights_ = loader.TakeWeights();
+    model->score_bounds_ = ScoreBounds(config, rope, loader.TakeHeadNorms());
     if (!config.tied_embeddings) model->weights_.front().op = Operator::kEmbedding;
     model->weight_bytes_ = engine.accounts.weights.used() - used_before;
     model->weight_bytes_per_token_ = model->weight_bytes_ - (config.tied_embeddings ? 0 : embedding_bytes);

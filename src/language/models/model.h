@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -91,6 +92,14 @@ class Model {
   // Every weight, in the order of loading; a tied embedding stands once, as the head.
   std::span<const WeightInfo> weights() const { return weights_; }
 
+  // What no attention score of the layer exceeds in magnitude, whatever the text, where the family norms its
+  // query and key heads: a norm's output has length sqrt(head_dim) max|g|, so |score| <= scale head_dim
+  // max|g_q| max|g_k|, times the square of the rotation's magnitude.
+  std::optional<float> score_bound(int layer) const {
+    if (score_bounds_.empty()) return std::nullopt;
+    return score_bounds_[static_cast<size_t>(layer)];
+  }
+
   // The seams. Each works on the active rows of `forward`.
   virtual void Embed(Forward& forward) const;  // tokens -> hidden
   virtual void RunMixer(Forward& forward, int layer) const = 0;
@@ -117,6 +126,7 @@ class Model {
   uint64_t weight_bytes_per_token_ = 0;
   std::vector<Buffer> storage_;
   std::vector<WeightInfo> weights_;
+  std::vector<float> score_bounds_;  // [layers], or empty
   Linear embedding_;
   Linear head_;
   std::vector<float> output_norm_;

@@ -7,6 +7,7 @@
 #include "language/models/matmul_plan.h"
 #include "language/models/model_hash.h"
 #include "language/models/runner.h"
+#include "language/models/softmax_plan.h"
 
 namespace hone {
 namespace {
@@ -24,6 +25,8 @@ std::span<const PlanUse> PlanUses() {
   static constexpr PlanUse kUses[] = {
       {kMatmulPart, "which kernel multiplies each shape, and how the work is cut", PlanStage::kRunner,
        UseMatmulTable},
+      {kSoftmaxPart, "a fixed number to subtract in each softmax, by layer and KV head (FlashDecoding++)",
+       PlanStage::kRunner, UseSoftmaxPart},
   };
   return kUses;
 }

@@ -1,6 +1,18 @@
 #include "language/models/transformer.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace hone {
+namespace {
+
+float LargestMagnitude(std::span<const float> values) {
+  float largest = 0.0f;
+  for (const float value : values) largest = std::max(largest, std::abs(value));
+  return largest;
+}
+
+}  // namespace
 
 Result<std::vector<AttentionWeights>> LoadAttention(WeightLoader& loader, const ModelConfig& config,
                                                     LayerParts parts) {
@@ -22,6 +34,7 @@ Result<std::vector<AttentionWeights>> LoadAttention(WeightLoader& loader, const 
     if (parts.head_norms) {
       HONE_TRY(w.query_norm, loader.Vector(name("attn_q_norm.weight"), config.head_dim, offset));
       HONE_TRY(w.key_norm, loader.Vector(name("attn_k_norm.weight"), config.head_dim, offset));
+      loader.NoteHeadNorms(LargestMagnitude(w.query_norm) * LargestMagnitude(w.key_norm));
     }
     HONE_TRY(w.output, loader.Matrix(name("attn_output"), config.width, q));
     if (parts.post_norms) {

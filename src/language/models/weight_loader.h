@@ -33,6 +33,10 @@ class WeightLoader {
 
   const WeightSource& source() const { return source_; }
   std::vector<Buffer> TakeStorage() { return std::move(storage_); }
+  // The largest |gain| of a layer's query norm times that of its key norm, where heads are normed: what
+  // bounds the layer's scores. Layers in order; empty: no norms.
+  void NoteHeadNorms(float gains) { head_norms_.push_back(gains); }
+  std::vector<float> TakeHeadNorms() { return std::move(head_norms_); }
   std::vector<WeightInfo> TakeWeights() { return std::move(weights_); }
 
  private:
@@ -43,6 +47,7 @@ class WeightLoader {
   uint64_t bytes_done_ = 0;
   std::vector<Buffer> storage_;
   std::vector<WeightInfo> weights_;
+  std::vector<float> head_norms_;
 };
 
 }  // namespace hone
