@@ -28,8 +28,8 @@ void ScoreHistogram::Add(const ScoreHistogram& other) {
   count_ += other.count_;
 }
 
-float ScoreHistogram::LowerQuantile(double q) const {
-  const auto allowed = static_cast<int64_t>(std::floor(q * static_cast<double>(count_)));
+float ScoreHistogram::LowerQuantile(double share) const {
+  const auto allowed = static_cast<int64_t>(std::floor(share * static_cast<double>(count_)));
   int64_t below = 0;
   int bin = 0;
   while (bin < kBins - 1 && below + bins_[static_cast<size_t>(bin)] <= allowed)
@@ -37,8 +37,8 @@ float ScoreHistogram::LowerQuantile(double q) const {
   return bin == 0 ? smallest_ : std::max(smallest_, kLowest + static_cast<float>(bin) / kBinsPerUnit);
 }
 
-float ScoreHistogram::UpperQuantile(double q) const {
-  const auto allowed = static_cast<int64_t>(std::floor((1.0 - q) * static_cast<double>(count_)));
+float ScoreHistogram::UpperQuantile(double share) const {
+  const auto allowed = static_cast<int64_t>(std::floor(share * static_cast<double>(count_)));
   int64_t above = 0;
   int bin = kBins - 1;
   while (bin > 0 && above + bins_[static_cast<size_t>(bin)] <= allowed)

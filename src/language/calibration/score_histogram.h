@@ -17,11 +17,10 @@ class ScoreHistogram {
   int64_t count() const { return count_; }
   float smallest() const { return smallest_; }
   float largest() const { return largest_; }
-  // The edge of a bin (or the extreme, where that is nearer) that at most a share `q` of the scores lies
-  // below, or, for the upper quantile, at most 1 - q above. Rounded outwards: at most 1/8 from the quantile.
-  // Needs scores.
-  float LowerQuantile(double q) const;
-  float UpperQuantile(double q) const;
+  // The edge of a bin (or the extreme, where that is nearer) beyond which at most `share` of the scores lie:
+  // below LowerQuantile, above UpperQuantile. Rounded outwards, by at most 1/8. Needs scores.
+  float LowerQuantile(double share) const;
+  float UpperQuantile(double share) const;
 
  private:
   static constexpr int kBins = 8192;

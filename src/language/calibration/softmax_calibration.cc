@@ -132,8 +132,8 @@ Result<SoftmaxCalibration> CalibrateSoftmax(Runner& runner, Engine& engine,
   }
   for (const ScoreHistogram& histogram : observer.histograms()) {
     calibration.ranges.push_back({histogram.smallest(), histogram.largest(),
-                                  histogram.LowerQuantile(kQuantile),
-                                  histogram.UpperQuantile(1.0 - kQuantile), histogram.count()});
+                                  histogram.LowerQuantile(kQuantile), histogram.UpperQuantile(kQuantile),
+                                  histogram.count()});
   }
   return calibration;
 }

@@ -31,8 +31,8 @@ TEST(ScoreHistogram, GivesQuantilesWithinABinAndExactExtremes) {
     const auto below = static_cast<size_t>(q * 100000);
     EXPECT_LE(histogram.LowerQuantile(q), scores[below]);
     EXPECT_GE(histogram.LowerQuantile(q), scores[below] - 0.126f);
-    EXPECT_GE(histogram.UpperQuantile(1 - q), scores[99999 - below]);
-    EXPECT_LE(histogram.UpperQuantile(1 - q), scores[99999 - below] + 0.126f);
+    EXPECT_GE(histogram.UpperQuantile(q), scores[99999 - below]);
+    EXPECT_LE(histogram.UpperQuantile(q), scores[99999 - below] + 0.126f);
   }
 }
 
@@ -41,7 +41,7 @@ TEST(ScoreHistogram, KeepsWhatLiesBeyondItsBins) {
   const std::vector<float> scores = {-900.0f, 0.0f, 0.0f, 700.0f};
   histogram.Add(scores);
   EXPECT_EQ(histogram.LowerQuantile(0.0), -900.0f);
-  EXPECT_EQ(histogram.UpperQuantile(1.0), 700.0f);
+  EXPECT_EQ(histogram.UpperQuantile(0.0), 700.0f);
   EXPECT_NEAR(histogram.LowerQuantile(0.25), 0.0f, 0.126f);
 }
 
