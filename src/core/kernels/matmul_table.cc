@@ -42,10 +42,12 @@ MatmulChoice MatmulTable::Choose(const MatmulKey& key) const {
 
 MatmulChoice BuiltInMatmulChoice(const MatmulKey& key) {
   constexpr int64_t kFlatRows = 32;
+  // Numbers that stand alone need no unpacking that a panel would save.
+  const bool plain = Info(key.format).elements == 1;
   MatmulKernel kernel = MatmulKernel::kPanels;
   if (key.activation_rows == 1) {
     kernel = MatmulKernel::kMatvec;
-  } else if (key.activation_rows <= kFlatRows) {
+  } else if (plain || key.activation_rows <= kFlatRows) {
     kernel = MatmulKernel::kFlat;
   }
   return {kernel, BuiltInRowsPerTask(key)};

@@ -25,7 +25,8 @@ Space ChoicesOf(const MatmulShape& shape, int64_t activation_rows) {
     if (kernel == MatmulKernel::kMatvec && activation_rows > kMostMatvecRows) return false;
     // One row is a matvec: the others only unpack it otherwise.
     if (kernel != MatmulKernel::kMatvec && activation_rows == 1) return false;
-    if (kernel == MatmulKernel::kFlat && activation_rows > kMostFlatRows) return false;
+    const bool plain = Info(shape.format).elements == 1;  // nothing to unpack: the tile of rows alone counts
+    if (kernel == MatmulKernel::kFlat && activation_rows > kMostFlatRows && !plain) return false;
     if (choice[1] > 32 && choice[1] / 2 >= shape.rows) return false;
     return choice[1] == 32 || choice[1] * shape.columns * activation_rows <= kMostProductsOfTask;
   };
