@@ -1,4 +1,5 @@
 // hone bench MODEL: how fast a model runs here, beside what the machine's memory allows.
+// hone bench kernels: every kernel beside its limit, in cli/bench_kernels.cc.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -125,6 +126,8 @@ void Print(const Json& json) {
 }
 
 Result<void> Run(const Options& options) {
+  if (options.model.model.empty())
+    return WrongUsage("bench: MODEL is missing, expected a model or \"kernels\"; see hone bench --help");
   std::vector<int> threads = options.threads;
   if (threads.empty()) threads.push_back(options.model.ThreadCount());
   std::vector<Json> runs;
@@ -145,6 +148,7 @@ Result<void> Run(const Options& options) {
 Action AddBench(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   AddModelOptions(app, options->model);
+  app.get_option("MODEL")->required(false);  // not with a sub-command
   app.remove_option(app.get_option("--threads"));
   app.add_option("--threads", options->threads,
                  "Threads; several, separated by commas, are measured one after the other")
@@ -160,7 +164,10 @@ Action AddBench(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--repeat", options->speed.repeat, "Passes that are timed")->capture_default_str();
   app.add_flag("--json", options->json, "Write one JSON object");
-  return [options] { return Run(*options); };
+  CLI::App* kernels =
+      app.add_subcommand("kernels", "Measure every kernel beside its limit and beside other libraries");
+  const Action bench_kernels = AddBenchKernels(*kernels);
+  return [options, kernels, bench_kernels] { return kernels->parsed() ? bench_kernels() : Run(*options); };
 }
 
 }  // namespace hone

@@ -25,6 +25,9 @@ struct Command {
   Action (*add)(CLI::App& app);
 };
 
+// Sub-commands of sub-commands, in files of their own.
+Action AddBenchKernels(CLI::App& app);  // hone bench kernels
+
 // The subcommands, each in the file of its name.
 Action AddBench(CLI::App& app);
 Action AddCalibrate(CLI::App& app);

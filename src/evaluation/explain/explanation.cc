@@ -1,51 +1,12 @@
 #include "evaluation/explain/explanation.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 
 #include "evaluation/metrics/machine_probe.h"
 #include "evaluation/metrics/model_speed.h"
 
 namespace hone {
 namespace {
-
-constexpr uint64_t kCachedBytes = 128 << 10;  // of one thread: beyond the first cache, within the second
-constexpr int kCachedReads = 32;              // of the buffer by one task, some 50 microseconds
-constexpr int64_t kCachedTasks = 64;          // of one thread
-constexpr int kPasses = 5;
-
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-uint64_t SumWords(std::span<const uint64_t> words) {
-  constexpr size_t kLanes = 16;
-  uint64_t sums[kLanes] = {};
-  for (size_t i = 0; i + kLanes <= words.size(); i += kLanes) {
-    for (size_t j = 0; j < kLanes; ++j) sums[j] += words[i + j];
-  }
-  uint64_t sum = 0;
-  for (const uint64_t lane : sums) sum += lane;
-  return sum;
-}
-
-Result<double> MeasureCacheBandwidth(ComputeShare& share, MemoryAccount& account) {
-  HONE_TRY(const Buffer buffer, Buffer::Allocate(account, kCachedBytes));
-  const std::span<const uint64_t> words = buffer.as<uint64_t>();
-  const int64_t tasks = kCachedTasks * share.threads();
-  std::atomic<uint64_t> sum{0};
-  double best = 0.0;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    const double start = Seconds();
-    share.ParallelFor(tasks, [&](int64_t) {
-      for (int i = 0; i < kCachedReads; ++i) sum.fetch_add(SumWords(words), std::memory_order_relaxed);
-    });
-    best = std::max(best, static_cast<double>(kCachedBytes * kCachedReads) * static_cast<double>(tasks) /
-                              (Seconds() - start));
-  }
-  return best;
-}
 
 StageCost MakeStage(std::string name, const Model& model, NumericMode mode, const StepShape& shape,
                     const OperatorTimes& times, int repeat, const MachineLimits& limits) {
@@ -67,16 +28,6 @@ StageCost MakeStage(std::string name, const Model& model, NumericMode mode, cons
 }
 
 }  // namespace
-
-Result<MachineLimits> MeasureLimits(ComputeShare& share, MemoryAccount& account) {
-  MachineLimits limits;
-  limits.free_cores = MeasureFreeCores(share);
-  HONE_TRY(limits.memory_bandwidth, MeasureReadBandwidth(share, account));
-  HONE_TRY(limits.cache_bandwidth, MeasureCacheBandwidth(share, account));
-  limits.float_operations = MeasurePeak(share, PeakLoop::kFma);
-  limits.byte_operations = MeasurePeak(share, PeakLoop::kByteDots);
-  return limits;
-}
 
 OperatorCost Predict(Operator op, const OperatorWork& work, const MachineLimits& limits) {
   OperatorCost cost;

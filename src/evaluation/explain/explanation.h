@@ -10,19 +10,10 @@
 
 #include "core/base/result.h"
 #include "evaluation/explain/operator_work.h"
+#include "evaluation/metrics/machine_probe.h"
 #include "language/models/runner.h"
 
 namespace hone {
-
-// What the threads of a share get from this machine, measured now.
-struct MachineLimits {
-  double memory_bandwidth = 0.0;  // bytes a second read from memory
-  double cache_bandwidth = 0.0;   // from buffers that stay in each core's cache
-  double float_operations = 0.0;  // a second
-  double byte_operations = 0.0;
-  double free_cores = 0.0;
-};
-Result<MachineLimits> MeasureLimits(ComputeShare& share, MemoryAccount& account);
 
 struct OperatorCost {
   Operator op = Operator::kOther;

@@ -21,6 +21,16 @@ double MeasurePeak(ComputeShare& share, PeakLoop loop);
 // computes.
 double MeasureFreeCores(ComputeShare& share);
 
+// What the threads of a share get from this machine, measured now.
+struct MachineLimits {
+  double memory_bandwidth = 0.0;  // bytes a second read from memory
+  double cache_bandwidth = 0.0;   // from buffers that stay in each core's second-level cache
+  double float_operations = 0.0;  // a second, see PeakLoop
+  double byte_operations = 0.0;
+  double free_cores = 0.0;
+};
+Result<MachineLimits> MeasureLimits(ComputeShare& share, MemoryAccount& account);
+
 // The most memory this process ever had resident (VmHWM of /proc/self/status), bytes; 0 where that cannot be
 // read.
 uint64_t PeakResidentBytes();
