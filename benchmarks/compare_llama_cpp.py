@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""hone beside llama.cpp on the same files, in turn, in one run.
+"""hone beside llama.cpp and its forks on the same files, in turn, in one run.
 
-Usage: compare_llama_cpp.py --hone build/hone --llama-bench PATH/llama-bench MODEL.gguf [MODEL.gguf ...]
-       [--threads 2] [--rounds 5] [--prefill 512] [--decode 64] [--markdown OUT.md]
+Usage: compare_llama_cpp.py --hone build/hone --peer "PATH/llama-bench -fa 1" [--peer "OTHER/llama-bench -fa 1 -rtr 1" ...]
+       MODEL.gguf [MODEL.gguf ...] [--threads 2] [--rounds 5] [--prefill 512] [--decode 64] [--markdown OUT.md]
 
-Each round measures hone, then llama.cpp with flash attention off, then on; the peer's figure is the better of its two.
-Printed for each file: the median of each side over the rounds, the ratio hone / llama.cpp of every round (median, least,
-greatest), and the fraction of the machine's read bandwidth that hone's decode moves over the bytes of the weights.
+Each round measures hone, then every peer (a llama-bench with the flags that are to be measured); the peers' figure is the
+best of all. Printed for each file: the median of each side over the rounds, the ratio hone / best peer of every round
+(median, least, greatest), and the fraction of the machine's read bandwidth that hone's decode moves over the bytes of the
+weights.
 """
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -29,9 +31,9 @@ def measure_hone(args, model):
     return result
 
 
-def measure_llama(args, model, flash_attention):
-    rows = run_json([args.llama_bench, "-m", model, "-t", str(args.threads), "-p", str(args.prefill),
-                     "-n", str(args.decode), "-r", "3", "-fa", str(flash_attention), "-o", "json"])
+def measure_peer(args, peer, model):
+    rows = run_json(shlex.split(peer) + ["-m", model, "-t", str(args.threads), "-p", str(args.prefill),
+                                         "-n", str(args.decode), "-r", "3", "-o", "json"])
     prefill = next(row["samples_ts"] for row in rows if row["n_prompt"] > 0)
     decode = next(row["samples_ts"] for row in rows if row["n_gen"] > 0)
     return statistics.median(prefill), statistics.median(decode)
@@ -45,7 +47,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="+")
     parser.add_argument("--hone", default="build/hone")
-    parser.add_argument("--llama-bench", required=True)
+    parser.add_argument("--peer", action="append", required=True, help="a llama-bench and its flags")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--prefill", type=int, default=512)
@@ -53,14 +55,14 @@ def main():
     parser.add_argument("--markdown", help="append the table to this file")
     args = parser.parse_args()
 
-    lines = ["| model | target | prefill hone | llama.cpp | ratio | decode hone | llama.cpp | ratio | of read bandwidth |",
+    lines = ["| model | target | prefill hone | best peer | ratio | decode hone | best peer | ratio | of read bandwidth |",
              "|---|---|---|---|---|---|---|---|---|"]
     for model in args.models:
         hone_prefill, hone_decode, peer_prefill, peer_decode, fractions = [], [], [], [], []
         target = ""
         for round_number in range(args.rounds):
             ours = measure_hone(args, model)
-            peers = [measure_llama(args, model, flash) for flash in (0, 1)]
+            peers = [measure_peer(args, peer, model) for peer in args.peer]
             hone_prefill.append(ours["prefill_tokens_per_second"]["median"])
             hone_decode.append(ours["decode_tokens_per_second"]["median"])
             peer_prefill.append(max(p for p, _ in peers))
