@@ -1,16 +1,13 @@
 #include "language/models/forward.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstring>
+#include <numeric>
 
 namespace hone {
 namespace {
 
-// Up to here a row-wise operation is cheaper on the calling thread than a fork.
+// Up to here writing to the caches is cheaper on the calling thread than a fork.
 constexpr int64_t kInlineRows = 4;
-// Rows are prepared for a product in groups; slices keep to them.
-constexpr int64_t kRowSlice = 8;
 
 int64_t QueryKeyValueColumns(const ModelConfig& config) {
   return static_cast<int64_t>(config.heads + 2 * config.kv_heads) * config.head_dim;
@@ -53,14 +50,15 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
   return used;
 }
 
-Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
-                 const MatmulTable& matmul_table, ForwardScratch& scratch, MemoryAccount& scratch_account,
-                 Buffer& attention_scratch, std::span<RowHook* const> hooks,
+Forward::Forward(const Model& model, const Batch& batch, NumericMode mode, const DeviceKernels& kernels,
+                 ComputeShare& share, const MatmulTable& matmul_table, ForwardScratch& scratch,
+                 MemoryAccount& scratch_account, Buffer& attention_scratch, std::span<RowHook* const> hooks,
                  std::span<Observer* const> observers, OperatorTimes* times)
     : model_(model),
       config_(model.config()),
       batch_(batch),
       mode_(mode),
+      kernels_(kernels),
       share_(share),
       matmul_table_(matmul_table),
       scratch_(scratch),
@@ -98,160 +96,77 @@ void Forward::ListSequences() {
   }
 }
 
-void Forward::ForRows(int64_t rows, FunctionRef<void(int64_t begin, int64_t end)> body) {
-  if (rows <= kInlineRows || share_.threads() == 1) {
-    if (rows > 0) body(0, rows);
-    return;
-  }
-  const int64_t slices = 4 * share_.threads();
-  const int64_t size =
-      std::max(kRowSlice, ((rows + slices - 1) / slices + kRowSlice - 1) / kRowSlice * kRowSlice);
-  share_.ParallelFor((rows + size - 1) / size,
-                     [&](int64_t task) { body(task * size, std::min(rows, (task + 1) * size)); });
-}
-
 void Forward::LookUp(const Linear& embedding, float scale) {
   const OperatorTimer timer(times_, Operator::kEmbedding);
   const MatrixView<float> y = hidden();
-  ForRows(rows(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      if (row(i).embedding != nullptr) {
-        std::memcpy(y.row(i), row(i).embedding, static_cast<size_t>(y.columns) * sizeof(float));
-      } else {
-        embedding.weight.format->ReadRow(embedding.weight, row(i).token, y.row_span(i));
-        if (scale != 1.0f) Scale(scale, y.row_span(i));
-      }
-    }
-  });
+  std::vector<int64_t> ids(active_.size());
+  for (int64_t i = 0; i < rows(); ++i) {
+    const float* given = row(i).embedding;
+    ids[static_cast<size_t>(i)] = given == nullptr ? row(i).token : -1;
+    if (given != nullptr) std::copy_n(given, y.columns, y.row(i));
+  }
+  kernels_.ReadRows(share_, embedding.weight, ids, scale, y);
 }
 
 MatrixView<float> Forward::Norm(MatrixView<const float> x, std::span<const float> weight) {
   const OperatorTimer timer(times_, Operator::kNorm);
   const MatrixView<float> y = scratch_.normed.slice_rows(0, x.rows);
-  ForRows(x.rows, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) RmsNorm(x.row_span(i), weight, config_.norm_epsilon, y.row_span(i));
-  });
+  kernels_.Norm(share_, x, weight, config_.norm_epsilon, y);
   return y;
 }
 
 void Forward::NormInPlace(MatrixView<float> x, std::span<const float> weight) {
   const OperatorTimer timer(times_, Operator::kNorm);
-  const size_t size = weight.size();
-  ForRows(x.rows, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      for (size_t at = 0; at < static_cast<size_t>(x.columns); at += size) {
-        const std::span<float> part = x.row_span(i).subspan(at, size);
-        RmsNorm(part, weight, config_.norm_epsilon, part);
-      }
-    }
-  });
+  kernels_.Norm(share_, x, weight, config_.norm_epsilon, x);
 }
 
-std::array<Activations, 2> Forward::PrepareAll(MatrixView<const float> x, std::span<const Product> products,
-                                               bool twice) {
-  std::array<Activations, 2> prepared;
-  for (const Product& product : products) {
-    const ActivationForm form = product.linear->weight.format->form(mode_);
-    Activations& activations = prepared[static_cast<size_t>(form)];
-    if (activations.data != nullptr) continue;
-    std::byte* data = scratch_.prepared[static_cast<size_t>(form)].data();
+// The product of x with the target's matrix; `prepared` keeps what it is multiplied with, by form.
+Product Forward::Prepare(MatrixView<const float> x, const Target& target, bool twice,
+                         std::array<Activations, 2>& prepared) {
+  const PackedMatrix& w = target.linear->weight;
+  const ActivationForm form = w.format->form(mode_);
+  const bool residuals = twice && form == ActivationForm::kInt8;
+  Activations& activations = prepared[static_cast<size_t>(form)];
+  if (activations.data == nullptr) {
     MatrixView<const float> rows = x;
-    if (twice && form == ActivationForm::kInt8) {
+    if (residuals) {
       const MatrixView<float> both = scratch_.twice.slice_rows(0, 2 * x.rows);
-      ForRows(x.rows, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          std::memcpy(both.row(i), x.row(i), static_cast<size_t>(x.columns) * sizeof(float));
-          QuantizationResidual(x.row_span(i), both.row_span(x.rows + i));
-        }
-      });
+      kernels_.WithResiduals(share_, x, both);
       rows = both;
     }
-    ForRows(rows.rows, [&](int64_t begin, int64_t end) { Prepare(form, rows, begin, end, data); });
+    std::byte* data = scratch_.prepared[static_cast<size_t>(form)].data();
+    kernels_.Prepare(share_, form, rows, data);
     activations = {form, rows.rows, rows.columns, data};
   }
-  return prepared;
-}
-
-// Rows [begin, end) of one weight matrix.
-void Forward::MultiplyTask(const Product& product, const std::array<Activations, 2>& prepared, bool twice,
-                           int64_t begin, int64_t end, MatmulKernel kernel) {
-  const Linear& linear = *product.linear;
-  const MatrixView<float>& y = product.y;
-  const WeightFormat& format = *linear.weight.format;
-  const ActivationForm form = format.form(mode_);
-  const Activations& x = prepared[static_cast<size_t>(form)];
-  if (twice && form == ActivationForm::kInt8) {
-    const MatrixView<float> halves =
-        scratch_.halves.slice_columns(y.data - scratch_.query.data, y.columns).slice_rows(0, 2 * y.rows);
-    format.Multiply({linear.weight, x, begin, end, halves, kernel});
-    for (int64_t i = 0; i < y.rows; ++i) {
-      const float* first = halves.row(i);
-      const float* second = halves.row(y.rows + i);
-      for (int64_t n = begin; n < end; ++n) y.row(i)[n] = first[n] + second[n];
-    }
-  } else {
-    format.Multiply({linear.weight, x, begin, end, y, kernel});
+  Product product{w, activations, target.linear->bias, target.y, {}, {}};
+  if (residuals) {
+    product.halves = scratch_.halves.slice_columns(target.y.data - scratch_.query.data, target.y.columns)
+                         .slice_rows(0, 2 * x.rows);
   }
-  if (linear.bias.empty()) return;
-  const auto bias = std::span<const float>(linear.bias)
-                        .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
-  for (int64_t i = 0; i < y.rows; ++i) AddTo(bias, {y.row(i) + begin, bias.size()});
+  product.choice =
+      matmul_table_.Choose({w.format->source(), form, share_.threads(), w.rows, w.columns, activations.rows});
+  return product;
 }
 
-void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Product> products, bool twice) {
+void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Target> targets, bool twice) {
   if (x.rows == 0) return;
-  const OperatorTimer timer(times_, products.front().linear->op);
-  const std::array<Activations, 2> prepared = PrepareAll(x, products, twice);
-  constexpr size_t kMostProducts = 4;
-  std::array<MatmulKernel, kMostProducts> kernels;
-  std::array<int64_t, kMostProducts> weight_rows;
-  std::array<int64_t, kMostProducts> rows_per_task;
-  for (size_t p = 0; p < products.size(); ++p) {
-    const PackedMatrix& w = products[p].linear->weight;
-    const ActivationForm form = w.format->form(mode_);
-    const MatmulChoice choice = matmul_table_.Choose({w.format->source(), form, share_.threads(), w.rows,
-                                                      w.columns, prepared[static_cast<size_t>(form)].rows});
-    kernels[p] = choice.kernel;
-    weight_rows[p] = w.rows;
-    rows_per_task[p] = choice.rows_per_task;
-  }
-  CutProducts({weight_rows.data(), products.size()}, {rows_per_task.data(), products.size()},
-              share_.threads(), cuts_);
-  share_.ParallelFor(static_cast<int64_t>(cuts_.size()), [&](int64_t task) {
-    const MatmulCut& cut = cuts_[static_cast<size_t>(task)];
-    MultiplyTask(products[cut.product], prepared, twice, cut.begin, cut.end, kernels[cut.product]);
-  });
+  const OperatorTimer timer(times_, targets.front().linear->op);
+  std::array<Activations, 2> prepared;
+  std::array<Product, kMostProducts> products;
+  for (size_t i = 0; i < targets.size(); ++i) products[i] = Prepare(x, targets[i], twice, prepared);
+  kernels_.Multiply(share_, {products.data(), targets.size()});
 }
 
 void Forward::Multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y) {
-  const Product product{&linear, y};
-  MultiplyAll(x, {&product, 1});
+  const Target target{&linear, y};
+  MultiplyAll(x, {&target, 1});
 }
 
 void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std::span<const TokenId> ids,
                            MatrixView<float> y) {
   const OperatorTimer timer(times_, linear.op);
-  const Product product{&linear, y};
-  const std::array<Activations, 2> prepared = PrepareAll(x, {&product, 1});
-  const WeightFormat& format = *linear.weight.format;
-  const MatmulKernel kernel = x.rows == 1 ? MatmulKernel::kMatvec : MatmulKernel::kFlat;
-  share_.ParallelFor(static_cast<int64_t>(ids.size()), [&](int64_t task) {
-    // The group of rows that holds the id, so that the value has the bits of the whole product.
-    const int64_t id = ids[static_cast<size_t>(task)];
-    const int64_t begin = id / kRowGroup * kRowGroup;
-    const int64_t end = std::min(begin + kRowGroup, linear.weight.rows);
-    const PackedMatrix group{
-        &format, end - begin, linear.weight.columns,
-        linear.weight.data + begin / kRowGroup * format.GroupBytes(linear.weight.columns)};
-    std::vector<float> values(static_cast<size_t>(x.rows * (end - begin)));
-    const MatrixView<float> view(values.data(), x.rows, end - begin);
-    const Activations& activations = prepared[static_cast<size_t>(format.form(mode_))];
-    format.Multiply({group, activations, 0, end - begin, view, kernel});
-    for (int64_t i = 0; i < x.rows; ++i) {
-      const float bias = linear.bias.empty() ? 0.0f : linear.bias[static_cast<size_t>(id)];
-      y.row(i)[task] = view.row(i)[id - begin] + bias;
-    }
-  });
+  std::array<Activations, 2> prepared;
+  kernels_.MultiplyRows(share_, Prepare(x, {&linear, y}, /*twice=*/false, prepared), ids);
 }
 
 Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query,
@@ -260,8 +175,8 @@ Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, 
   const int64_t q = static_cast<int64_t>(config_.heads) * config_.head_dim;
   const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
   QueryKeyValue out{all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
-  const Product products[] = {{&query, out.query}, {&key, out.key}, {&value, out.value}};
-  MultiplyAll(x, products, /*twice=*/true);
+  const Target targets[] = {{&query, out.query}, {&key, out.key}, {&value, out.value}};
+  MultiplyAll(x, targets, /*twice=*/true);
   return out;
 }
 
@@ -269,8 +184,8 @@ Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, 
   const MatrixView<float> all = scratch_.query.slice_rows(0, x.rows);
   const int64_t q = static_cast<int64_t>(config_.heads) * config_.head_dim;
   const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
-  const Product product{&fused, all};
-  MultiplyAll(x, {&product, 1}, /*twice=*/true);
+  const Target target{&fused, all};
+  MultiplyAll(x, {&target, 1}, /*twice=*/true);
   return {all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
 }
 
@@ -278,8 +193,8 @@ Forward::GateUp Forward::ProjectGateUp(MatrixView<const float> x, const Linear& 
   const MatrixView<float> all = scratch_.gated.slice_rows(0, x.rows);
   GateUp out{all.slice_columns(0, config_.feed_forward),
              all.slice_columns(config_.feed_forward, config_.feed_forward)};
-  const Product products[] = {{&gate, out.gate}, {&up, out.up}};
-  MultiplyAll(x, products);
+  const Target targets[] = {{&gate, out.gate}, {&up, out.up}};
+  MultiplyAll(x, targets);
   return out;
 }
 
@@ -307,7 +222,7 @@ void Forward::FillRope() {
   for (size_t s = 0; s < sequences_.size(); ++s) {
     const RopeFrequencies& frequencies = model_.rope().global[batch_.sequences[s].long_rope ? 1 : 0];
     const int64_t first = sequences_[s].first;
-    ForRows(static_cast<int64_t>(sequences_[s].rows.size()), [&](int64_t begin, int64_t end) {
+    ForRows(share_, static_cast<int64_t>(sequences_[s].rows.size()), [&](int64_t begin, int64_t end) {
       for (int64_t i = first + begin; i < first + end; ++i) {
         fill(frequencies, i, global);
         fill(model_.rope().local, i, local);
@@ -318,20 +233,11 @@ void Forward::FillRope() {
 
 void Forward::Rotate(RopeKind kind, const QueryKeyValue& qkv) {
   const OperatorTimer timer(times_, Operator::kRope);
-  const auto pairs = static_cast<size_t>(config_.rope_dimensions / 2);
   const RopePairs layout = config_.rope_neighbours ? RopePairs::kNeighbours : RopePairs::kHalves;
-  const float* angles = scratch_.rope.data() + (kind == RopeKind::kLocal ? scratch_.rope.size() / 2 : 0);
-  ForRows(rows(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const float* cos = angles + static_cast<size_t>(i) * 2 * pairs;
-      for (const MatrixView<float>& x : {qkv.query, qkv.key}) {
-        for (int64_t at = 0; at < x.columns; at += config_.head_dim) {
-          Rope(layout, {cos, pairs}, {cos + pairs, pairs},
-               {x.row(i) + at, static_cast<size_t>(config_.head_dim)});
-        }
-      }
-    }
-  });
+  float* data = scratch_.rope.data() + (kind == RopeKind::kLocal ? scratch_.rope.size() / 2 : 0);
+  const MatrixView<float> angles(data, rows(), config_.rope_dimensions);
+  kernels_.Rotate(share_, layout, angles, config_.head_dim, qkv.query);
+  kernels_.Rotate(share_, layout, angles, config_.head_dim, qkv.key);
 }
 
 void Forward::AppendToCaches(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv) {
@@ -406,19 +312,15 @@ MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input
     }
     attention_scratch_ = std::move(*larger);
   }
-  Attention(share_, shape, items, qkv.query, output, attention_scratch_.bytes(),
-            &counters_[static_cast<size_t>(layer)]);
+  kernels_.Attend(share_, shape, items, qkv.query, output, attention_scratch_.bytes(),
+                  &counters_[static_cast<size_t>(layer)]);
   return output;
 }
 
-MatrixView<float> Forward::Gate(Activation activation, int layer, const GateUp& gate_up) {
+MatrixView<float> Forward::Gate(GateActivation activation, int layer, const GateUp& gate_up) {
   {
     const OperatorTimer timer(times_, Operator::kActivation);
-    ForRows(rows(), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        activation(gate_up.gate.row_span(i), gate_up.up.row_span(i), gate_up.gate.row_span(i));
-      }
-    });
+    kernels_.Gate(share_, activation, gate_up.gate, gate_up.up);
   }
   Observe(Tensor::kActivation, layer, gate_up.gate);
   return gate_up.gate;
@@ -426,10 +328,7 @@ MatrixView<float> Forward::Gate(Activation activation, int layer, const GateUp& 
 
 void Forward::AddToHidden(MatrixView<const float> x) {
   const OperatorTimer timer(times_, Operator::kOther);
-  const MatrixView<float> y = hidden();
-  ForRows(x.rows, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) AddTo(x.row_span(i), y.row_span(i));
-  });
+  kernels_.Add(share_, x, hidden());
 }
 
 void Forward::Observe(Tensor tensor, int layer, MatrixView<const float> values) {
@@ -468,40 +367,35 @@ void Forward::CallHooks(Seam seam, int layer) {
   for (RowHook* hook : hooks_) hook->After(seam, layer, rows);
   const std::vector<uint8_t>& fate = rows.fate();
   if (std::all_of(fate.begin(), fate.end(), [](uint8_t f) { return f == Rows::kGoesOn; })) return;
-  const MatrixView<float> x = hidden();
-  const size_t row_bytes = static_cast<size_t>(x.columns) * sizeof(float);
   const size_t half = static_cast<size_t>(config_.rope_dimensions);  // cos and sin of one row and base
-  const size_t max_rows = scratch_.rope.size() / (2 * std::max<size_t>(half, 1));
-  size_t kept = 0;
+  std::vector<int64_t> finishing, finished, going;
   for (size_t i = 0; i < fate.size(); ++i) {
-    const int64_t batch_row = active_[i];
+    const auto at = static_cast<int64_t>(i);
     if (fate[i] == Rows::kFinishes) {
-      std::memcpy(scratch_.finished.row(batch_row), x.row(static_cast<int64_t>(i)), row_bytes);
-      finished_[static_cast<size_t>(batch_row)] = 1;
+      finishing.push_back(at);
+      finished.push_back(active_[i]);
+      finished_[static_cast<size_t>(active_[i])] = 1;
     }
-    if (fate[i] != Rows::kGoesOn) continue;
-    if (kept != i) {
-      std::memmove(x.row(static_cast<int64_t>(kept)), x.row(static_cast<int64_t>(i)), row_bytes);
-      for (size_t base = 0; base < 2; ++base) {
-        float* angles = scratch_.rope.data() + base * max_rows * half;
-        std::copy_n(angles + i * half, half, angles + kept * half);
-      }
-    }
-    active_[kept++] = batch_row;
+    if (fate[i] == Rows::kGoesOn) going.push_back(at);
   }
-  active_.resize(kept);
+  kernels_.CopyRows(hidden(), finishing, scratch_.finished, finished);
+  std::vector<int64_t> places(going.size());
+  std::iota(places.begin(), places.end(), 0);
+  kernels_.CopyRows(hidden(), going, hidden(), places);
+  for (size_t base = 0; base < 2; ++base) {
+    float* angles = scratch_.rope.data() + base * scratch_.rope.size() / 2;
+    for (size_t i = 0; i < going.size(); ++i) {
+      std::copy_n(angles + static_cast<size_t>(going[i]) * half, half, angles + i * half);
+    }
+  }
+  for (size_t i = 0; i < going.size(); ++i) active_[i] = active_[static_cast<size_t>(going[i])];
+  active_.resize(going.size());
   ListSequences();
 }
 
 void Forward::CheckFinite(int layer) {
   const OperatorTimer timer(times_, Operator::kOther);
-  const MatrixView<float> x = hidden();
-  std::atomic<int64_t> bad{-1};
-  ForRows(rows(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      if (!AllFinite(x.row_span(i))) bad = i;
-    }
-  });
+  const int64_t bad = kernels_.FindNotFinite(share_, hidden());
   if (bad < 0) return;
   Fail(Error{ErrorKind::kFailed,
              fmt::format("{}: {}: a value that is not finite (NaN or infinity) at position {}", model_.path(),
@@ -511,13 +405,15 @@ void Forward::CheckFinite(int layer) {
 
 void Forward::FinishAll() {
   const OperatorTimer timer(times_, Operator::kOther);
-  const MatrixView<float> x = hidden();
+  std::vector<int64_t> from, to;
   for (int64_t i = 0; i < rows(); ++i) {
     const int64_t batch_row = active_[static_cast<size_t>(i)];
     finished_[static_cast<size_t>(batch_row)] = 1;
     if (!row(i).logits) continue;
-    std::memcpy(scratch_.finished.row(batch_row), x.row(i), static_cast<size_t>(x.columns) * sizeof(float));
+    from.push_back(i);
+    to.push_back(batch_row);
   }
+  kernels_.CopyRows(hidden(), from, scratch_.finished, to);
 }
 
 std::vector<int64_t> Forward::RowsForHead() const {
@@ -531,10 +427,9 @@ std::vector<int64_t> Forward::RowsForHead() const {
 MatrixView<float> Forward::Gather(std::span<const int64_t> batch_rows) {
   const OperatorTimer timer(times_, Operator::kOther);
   const MatrixView<float> y = scratch_.hidden.slice_rows(0, static_cast<int64_t>(batch_rows.size()));
-  for (size_t i = 0; i < batch_rows.size(); ++i) {
-    std::memcpy(y.row(static_cast<int64_t>(i)), scratch_.finished.row(batch_rows[i]),
-                static_cast<size_t>(y.columns) * sizeof(float));
-  }
+  std::vector<int64_t> places(batch_rows.size());
+  std::iota(places.begin(), places.end(), 0);
+  kernels_.CopyRows(scratch_.finished, batch_rows, y, places);
   return y;
 }
 

@@ -11,8 +11,7 @@
 
 #include "core/base/compute_share.h"
 #include "core/kernels/attention.h"
-#include "core/kernels/elementwise.h"
-#include "core/kernels/matmul_table.h"
+#include "core/kernels/device_kernels.h"
 #include "core/kernels/rope_table.h"
 #include "language/models/batch.h"
 #include "language/models/hooks.h"
@@ -20,8 +19,6 @@
 #include "language/models/visibility.h"
 
 namespace hone {
-
-using Activation = void (*)(std::span<const float> gate, std::span<const float> up, std::span<float> y);
 
 // Which of the model's rotations a layer uses: Gemma 3 turns its sliding-window layers by another base.
 enum class RopeKind : uint8_t { kGlobal, kLocal };
@@ -54,10 +51,10 @@ class Forward {
     MatrixView<float> gate, up;
   };
 
-  Forward(const Model& model, const Batch& batch, NumericMode mode, ComputeShare& share,
-          const MatmulTable& matmul_table, ForwardScratch& scratch, MemoryAccount& scratch_account,
-          Buffer& attention_scratch, std::span<RowHook* const> hooks, std::span<Observer* const> observers,
-          OperatorTimes* times = nullptr);
+  Forward(const Model& model, const Batch& batch, NumericMode mode, const DeviceKernels& kernels,
+          ComputeShare& share, const MatmulTable& matmul_table, ForwardScratch& scratch,
+          MemoryAccount& scratch_account, Buffer& attention_scratch, std::span<RowHook* const> hooks,
+          std::span<Observer* const> observers, OperatorTimes* times = nullptr);
 
   // What each layer subtracts in its softmax, [layers][kv_heads]; not called: the running maximum.
   void UseSoftmax(std::span<const std::vector<SoftmaxScale>> softmax) { softmax_ = softmax; }
@@ -88,7 +85,7 @@ class Forward {
   // Appends keys and values to the layer's cache, then attends: [rows, heads * head_dim].
   MatrixView<float> Attend(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv);
   // gate = activation(gate) * up
-  MatrixView<float> Gate(Activation activation, int layer, const GateUp& gate_up);
+  MatrixView<float> Gate(GateActivation activation, int layer, const GateUp& gate_up);
   // hidden += x, where x is a mixer's or an MLP's output.
   void AddToHidden(MatrixView<const float> x);
   void Observe(Tensor tensor, int layer, MatrixView<const float> values);
@@ -110,6 +107,8 @@ class Forward {
   void Multiply(MatrixView<const float> x, const Linear& linear, MatrixView<float> y);
   void MultiplyRows(MatrixView<const float> x, const Linear& linear, std::span<const TokenId> ids,
                     MatrixView<float> y);
+  // x *= factor
+  void Scale(float factor, MatrixView<float> x) { kernels_.Scale(share_, factor, x); }
 
   void Fail(Error error) {
     if (!error_) error_ = std::move(error);
@@ -120,20 +119,17 @@ class Forward {
   ComputeShare& share() const { return share_; }
   OperatorTimes* times() const { return times_; }
 
-  // Runs body(begin, end) over slices of [0, rows) in parallel; few rows run inline.
-  void ForRows(int64_t rows, FunctionRef<void(int64_t begin, int64_t end)> body);
-
  private:
   class Rows;
-  struct Product {
+  struct Target {
     const Linear* linear;
     MatrixView<float> y;
   };
-  void MultiplyAll(MatrixView<const float> x, std::span<const Product> products, bool twice = false);
-  std::array<Activations, 2> PrepareAll(MatrixView<const float> x, std::span<const Product> products,
-                                        bool twice = false);
-  void MultiplyTask(const Product& product, const std::array<Activations, 2>& prepared, bool twice,
-                    int64_t begin, int64_t end, MatmulKernel kernel);
+  // The products of x with several matrices side by side; with `twice`, activations of 15 bits where a format
+  // takes 8.
+  void MultiplyAll(MatrixView<const float> x, std::span<const Target> targets, bool twice = false);
+  Product Prepare(MatrixView<const float> x, const Target& target, bool twice,
+                  std::array<Activations, 2>& prepared);
   void FillRope();
   // Which entries the sequence's rows attend to.
   std::span<const RowView> Views(int layer, size_t sequence, MatrixView<const float> query);
@@ -144,6 +140,7 @@ class Forward {
   const ModelConfig& config_;
   const Batch& batch_;
   NumericMode mode_;
+  const DeviceKernels& kernels_;
   ComputeShare& share_;
   const MatmulTable& matmul_table_;
   ForwardScratch& scratch_;
@@ -163,7 +160,6 @@ class Forward {
     std::vector<int32_t> segments;
   };
   std::vector<ActiveSequence> sequences_;
-  std::vector<MatmulCut> cuts_;
   Visibility visibility_;
   std::vector<SelectedViews> selected_;  // by sequence
   std::span<const std::vector<SoftmaxScale>> softmax_;

@@ -32,7 +32,7 @@ class Gemma3 : public Model {
     const MlpWeights& w = mlp[static_cast<size_t>(i)];
     const auto x = f.Norm(f.hidden(), w.norm);
     f.Observe(Tensor::kMlpInput, i, x);
-    const auto activation = f.Gate(GeluTimes, i, f.ProjectGateUp(x, w.gate, w.up));
+    const auto activation = f.Gate(GateActivation::kGelu, i, f.ProjectGateUp(x, w.gate, w.up));
     const auto y = f.Project(activation, w.down);
     f.NormInPlace(y, w.post_norm);
     f.AddToHidden(y);

@@ -28,7 +28,7 @@ class Llama : public Model {
     const MlpWeights& w = mlp[static_cast<size_t>(i)];
     const auto x = f.Norm(f.hidden(), w.norm);
     f.Observe(Tensor::kMlpInput, i, x);
-    const auto activation = f.Gate(SiluTimes, i, f.ProjectGateUp(x, w.gate, w.up));
+    const auto activation = f.Gate(GateActivation::kSilu, i, f.ProjectGateUp(x, w.gate, w.up));
     f.AddToHidden(f.Project(activation, w.down));
   }
 };

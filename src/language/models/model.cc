@@ -24,8 +24,7 @@ void Model::Head(Forward& forward, MatrixView<const float> hidden, std::span<con
   } else {
     forward.MultiplyRows(x, head_, ids, logits);
   }
-  if (config_.logit_scale == 1.0f) return;
-  for (int64_t i = 0; i < logits.rows; ++i) Scale(config_.logit_scale, logits.row_span(i));
+  if (config_.logit_scale != 1.0f) forward.Scale(config_.logit_scale, logits);
 }
 
 KvCache Model::MakeCache(std::shared_ptr<PagePool> pool, NumericMode mode) const {

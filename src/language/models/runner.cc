@@ -34,6 +34,7 @@ class Runner::Impl {
       return WrongUsage("runner: max_rows: {}, expected 1 to {}", options_.max_rows, 1 << 20);
     }
     const ModelConfig& config = model_->config();
+    HONE_TRY(kernels_, FindKernels(options_.device));
     HONE_CHECK_OK(CheckSoftmax());
     counters_.attention.resize(static_cast<size_t>(config.layers));
     while (options_.max_rows > 64 &&
@@ -53,7 +54,7 @@ class Runner::Impl {
     const StepClock clock(run.times);
     const int last_layer = run.last_layer < 0 ? model_->config().layers : run.last_layer;
     HONE_TRY(const std::vector<KvCache::Mark> marks, Begin(batch, run, last_layer));
-    Forward forward(*model_, batch, options_.mode, *share_, *options_.matmul_table, scratch_,
+    Forward forward(*model_, batch, options_.mode, *kernels_, *share_, *options_.matmul_table, scratch_,
                     engine_.accounts.scratch, attention_scratch_, run.hooks, run.observers, run.times);
     forward.UseSoftmax(options_.softmax);
     RunLayers(forward, run.first_layer, last_layer);
@@ -211,6 +212,7 @@ class Runner::Impl {
     return {};
   }
 
+  const DeviceKernels* kernels_ = nullptr;
   std::unique_ptr<ComputeShare> share_;
   Buffer memory_;
   Buffer logits_;

@@ -1,10 +1,11 @@
-// Runner: compute share, scratch and numeric mode; runs a batch of rows of any sequences through a model. One
-// thread uses a runner at a time; any number of runners share a model.
+// Runner: device, compute share, scratch and numeric mode; runs a batch of rows of any sequences through a
+// model. One thread uses a runner at a time; any number of runners share a model.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/base/compute_share.h"
@@ -22,6 +23,7 @@ namespace hone {
 inline constexpr uint64_t kScratchBytes = 40 << 20;
 
 struct RunnerOptions {
+  std::string device = "cpu";  // whose kernels the runner calls, see FindKernels
   NumericMode mode = NumericMode::kFast;
   double weight = 1.0;  // of its compute share
   // Of one batch; scratch is sized for it. A runner takes fewer (a multiple of 64) where they would need more

@@ -81,6 +81,18 @@ TEST(Refusal, ContextBeyondTheModelsIsStretchedOnlyWhenAskedFor) {
   EXPECT_EQ(refused.error().kind, ErrorKind::kUsage);
 }
 
+TEST(Refusal, RunnerOnADeviceWithoutKernelsIsRefused) {
+  Engine engine(1);
+  auto model = LoadModel(TinyModel("llama.gguf"), engine);
+  ASSERT_TRUE(model);
+  RunnerOptions options;
+  options.device = "abacus";
+  const auto runner = Runner::Create(std::move(*model), engine, options);
+  ASSERT_FALSE(runner);
+  EXPECT_EQ(runner.error().kind, ErrorKind::kUsage);
+  EXPECT_NE(runner.error().message.find("device: abacus, expected cpu"), std::string::npos);
+}
+
 TEST(Refusal, BatchBeyondTheRunnersRowsIsRefused) {
   TestEngine engine(TinyModel("llama.gguf"), NumericMode::kFast, 2, 8);
   Sequence sequence = engine.MakeSequence(SomeTokens(9, 288));
