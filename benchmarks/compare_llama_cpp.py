@@ -67,7 +67,7 @@ def main():
             hone_decode.append(ours["decode_tokens_per_second"]["median"])
             peer_prefill.append(max(p for p, _ in peers))
             peer_decode.append(max(d for _, d in peers))
-            fractions.append(ours["bandwidth_fraction"])
+            fractions.append(ours["bandwidth_fraction_with_kv"])
             target = ours["cpu_target"]
             print(f"{os.path.basename(model)} round {round_number + 1}/{args.rounds}: prefill "
                   f"{hone_prefill[-1]:.0f} / {peer_prefill[-1]:.0f}, decode {hone_decode[-1]:.1f} / "

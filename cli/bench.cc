@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -51,6 +52,17 @@ double ProbeCores(int threads) {
   return cores;
 }
 
+// Bytes of keys and values that a token of the answer reads, half of the answer written.
+double KvBytesPerToken(const ModelConfig& config, bool exact, const SpeedOptions& speed) {
+  const int64_t entries = std::max<int64_t>(speed.context, 1) + speed.decode / 2;
+  double bytes = 0.0;
+  for (const int window : config.window) {
+    const int64_t seen = window > 0 ? std::min<int64_t>(entries, window) : entries;
+    bytes += 2.0 * config.kv_heads * config.head_dim * (exact ? 4.0 : 2.0) * static_cast<double>(seen);
+  }
+  return bytes;
+}
+
 Result<Json> Measure(const Options& options, int64_t prefill, int threads) {
   const double cores = ProbeCores(threads);
   ModelOptions model = options.model;
@@ -70,6 +82,8 @@ Result<Json> Measure(const Options& options, int64_t prefill, int threads) {
   json["decode_tokens_per_second"] = SpreadJson(result.decode);
   const uint64_t bytes = session.model().weight_bytes_per_token();
   json["weight_bytes_per_token"] = bytes;
+  const double kv_bytes = KvBytesPerToken(session.model().config(), model.exact, speed);
+  json["kv_bytes_per_token"] = static_cast<uint64_t>(kv_bytes);
   // What the model took, before the probe takes more.
   const uint64_t peak = PeakResidentBytes();
   MemoryAccounts& accounts = session.engine().accounts;
@@ -83,6 +97,8 @@ Result<Json> Measure(const Options& options, int64_t prefill, int threads) {
   // The weights are read once a step, whatever the number of sequences in it.
   const double steps_per_second = result.decode.median / static_cast<double>(speed.batch);
   json["bandwidth_fraction"] = steps_per_second * static_cast<double>(bytes) / bandwidth;
+  json["bandwidth_fraction_with_kv"] =
+      (steps_per_second * static_cast<double>(bytes) + result.decode.median * kv_bytes) / bandwidth;
   json["peak_resident_bytes"] = peak;
   json["cpu_target"] = ActiveCpuTarget();
   json["load_seconds"] = opened.load_seconds;
@@ -113,9 +129,10 @@ void Print(const Json& json) {
              SpreadText(json["prefill_tokens_per_second"]));
   fmt::print("  decode  {:>5}  {}\n", json["decode"].get<int64_t>(),
              SpreadText(json["decode_tokens_per_second"]));
-  fmt::print("  reads {} of weights a token: {:.0f} % of the {} a second that memory gives\n",
+  fmt::print("  reads {} of weights a step, {} of keys and values a token: {:.0f} % of {} a second\n",
              ReadableSize(json["weight_bytes_per_token"].get<uint64_t>()),
-             100.0 * json["bandwidth_fraction"].get<double>(),
+             ReadableSize(json["kv_bytes_per_token"].get<uint64_t>()),
+             100.0 * json["bandwidth_fraction_with_kv"].get<double>(),
              ReadableSize(json["read_bandwidth_bytes_per_second"].get<uint64_t>()));
   for (const auto& [name, account] : json["memory"].items()) {
     fmt::print("  {:<8} {:>9}, at most {:>9}\n", name, ReadableSize(account["bytes"].get<uint64_t>()),

@@ -156,7 +156,8 @@ TEST_F(GenerationCommands, PerplexityAndBenchWriteTheirContract) {
     EXPECT_LE(speed[key]["min"].get<double>(), speed[key]["max"].get<double>());
   }
   for (const char* key : {"weight_bytes_per_token", "read_bandwidth_bytes_per_second", "bandwidth_fraction",
-                          "peak_resident_bytes", "cpu_target", "load_seconds", "memory"}) {
+                          "kv_bytes_per_token", "bandwidth_fraction_with_kv", "peak_resident_bytes",
+                          "cpu_target", "load_seconds", "memory"}) {
     EXPECT_TRUE(speed.contains(key)) << key;
   }
 }

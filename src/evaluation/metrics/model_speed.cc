@@ -57,14 +57,33 @@ class Pass {
     return static_cast<TokenId>(RandomWord(kSeed, position, 0) % vocabulary);
   }
 
-  // New sequences that hold `context` tokens and will hold `length`.
+  // Sequences that hold `context` tokens and will hold `length`. The context is read once: later passes fork
+  // it.
   Result<void> Start(int64_t context, int64_t length) {
-    sequences_.clear();
-    for (int64_t i = 0; i < options_.batch; ++i) {
-      sequences_.push_back(Sequence{.cache = runner_.model().MakeCache(pool_, runner_.options().mode)});
-      HONE_CHECK_OK(ChooseRopeFactors(runner_.model().config(), length, sequences_.back()));
+    Sequence first{.cache = runner_.model().MakeCache(pool_, runner_.options().mode)};
+    HONE_CHECK_OK(ChooseRopeFactors(runner_.model().config(), length, first));
+    const bool held = !held_.empty() && static_cast<int64_t>(held_.front().tokens.size()) == context &&
+                      held_.front().long_rope == first.long_rope;
+    if (!held) {
+      sequences_.clear();
+      for (int64_t i = 0; i < options_.batch; ++i) {
+        sequences_.push_back(Sequence{.cache = runner_.model().MakeCache(pool_, runner_.options().mode)});
+        sequences_.back().long_rope = first.long_rope;
+      }
+      HONE_CHECK_OK(Read(context));
+      held_ = std::move(sequences_);
+      held_best_ = best_;
     }
-    return Read(context);
+    best_ = held_best_;
+    sequences_.clear();
+    for (const Sequence& sequence : held_) {
+      HONE_TRY(KvCache cache, sequence.cache.Fork());
+      sequences_.push_back(Sequence{.cache = std::move(cache)});
+      sequences_.back().tokens = sequence.tokens;
+      sequences_.back().cached = sequence.cached;
+      sequences_.back().long_rope = sequence.long_rope;
+    }
+    return {};
   }
 
   Result<void> Read(int64_t tokens, OperatorTimes* times = nullptr) {
@@ -108,8 +127,10 @@ class Pass {
   Runner& runner_;
   const std::shared_ptr<PagePool>& pool_;
   const SpeedOptions& options_;
+  std::vector<Sequence> held_;  // the context alone
   std::vector<Sequence> sequences_;
-  std::vector<TokenId> best_;
+  std::vector<TokenId> best_;  // what follows each sequence
+  std::vector<TokenId> held_best_;
 };
 
 Result<void> Check(const SpeedOptions& options, const Runner& runner) {

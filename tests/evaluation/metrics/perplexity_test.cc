@@ -114,8 +114,8 @@ TEST(ModelSpeed, CountsEverySequenceOfABatch) {
   const auto speed = MeasureSpeed(*engine.runner, engine.pool, options);
   ASSERT_TRUE(speed) << speed.error().message;
   EXPECT_EQ(passes, 3);
-  // Each pass: 20 + 50 rows of prefill, then 20 + 10 of decoding, for three sequences.
-  EXPECT_EQ(engine.runner->counters().rows - before, 3 * 3 * (70 + 30));
+  // The context of 20 once, then each pass 50 rows of prefill and 10 of decoding, for three sequences.
+  EXPECT_EQ(engine.runner->counters().rows - before, 3 * (20 + 3 * (50 + 10)));
   EXPECT_GT(speed->prefill.median, 0.0);
   EXPECT_LE(speed->decode.minimum, speed->decode.median);
   EXPECT_LE(speed->decode.median, speed->decode.maximum);
