@@ -21,6 +21,7 @@ struct StepTarget {
   int first_layer = 0;
   int last_layer = -1;  // exclusive; -1: all
   bool head = true;
+  Observer* observer = nullptr;  // is given the tensors of the rows; rows with one are a batch of their own
 
   bool operator==(const StepTarget&) const = default;
 };

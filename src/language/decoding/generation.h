@@ -70,18 +70,20 @@ class Generation {
   const std::string& stop_string() const { return stop_.matched(); }
   const GenerationTimes& times() const { return times_; }
 
+  // For whoever drives the steps.
+  void StartClock();
+  // After a step of `rows` rows: takes the strategy's new tokens and finishes when one of them ends the
+  // answer.
+  void Take(int64_t rows);
+  void Finish(FinishReason reason);
+  void Fail(Error error);
+
  private:
-  friend class StepLoop;
   Generation(std::unique_ptr<DecodingStrategy> strategy, StopRules rules, GenerationListener listener,
              StopStrings stop, const Tokenizer& tokenizer);
 
-  void StartClock();
-  // After a step: takes the strategy's new tokens and finishes when one of them ends the answer.
-  void Take(int64_t rows);
   bool TakeToken(ChosenToken token);
   void Send(std::string_view text);
-  void Finish(FinishReason reason);
-  void Fail(Error error);
   int64_t budget() const;
 
   std::unique_ptr<DecodingStrategy> strategy_;

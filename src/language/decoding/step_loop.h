@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "language/decoding/generation.h"
+#include "language/decoding/step_batch.h"
 
 namespace hone {
 
@@ -38,16 +39,11 @@ class StepLoop {
 
  private:
   using Answers = std::vector<std::shared_ptr<Generation>>;
-  struct Part {
-    Generation* generation;
-    Proposal proposal;
-  };
   void EndCancelled();
-  std::vector<Part> Propose();
-  // Keeps the parts for whose rows there are pages; with none kept, frees pages or fails one answer.
-  void ReservePages(std::vector<Part>& parts);
+  StepBatch Propose();
+  // Keeps the answers for whose rows there are pages; with none kept, frees pages or fails one answer.
+  void ReservePages(StepBatch& batch);
   void FreePages(Error error);
-  void RunGroup(std::span<Part*> parts);
   void DropFinished();
 
   StepLoopOptions options_;
