@@ -32,6 +32,7 @@ const std::map<std::string, std::vector<std::string>> kRooms = {
     {"language/kvcache", {}},
     {"language/models", {"language/kvcache"}},
     {"language/decoding", {"language/kvcache", "language/models"}},
+    {"language/serving", {"language/kvcache", "language/models", "language/decoding"}},
 };
 
 // What a header of src would make every file that includes it pay for.

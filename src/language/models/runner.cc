@@ -68,6 +68,8 @@ class Runner::Impl {
     return tl::unexpected(*forward.error());
   }
 
+  void SetWeight(double weight) { share_->SetWeight(weight); }
+
   std::shared_ptr<const Model> model_;
   Engine& engine_;
   RunnerOptions options_;
@@ -233,6 +235,7 @@ Result<std::unique_ptr<Runner>> Runner::Create(std::shared_ptr<const Model> mode
 
 const Model& Runner::model() const { return *impl_->model_; }
 const RunnerOptions& Runner::options() const { return impl_->options_; }
+void Runner::SetWeight(double weight) { impl_->SetWeight(weight); }
 const RunnerCounters& Runner::counters() const { return impl_->counters_; }
 
 Result<void> Runner::Run(const Batch& batch, LogitsSink sink, const RunOptions& options) {

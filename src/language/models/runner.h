@@ -76,6 +76,9 @@ class Runner {
 
   const RunnerCounters& counters() const;
 
+  // Of its compute share, from the next task on; may be called from any thread, also while it runs.
+  void SetWeight(double weight);
+
  private:
   class Impl;
   explicit Runner(std::unique_ptr<Impl> impl);
