@@ -37,6 +37,7 @@ Action AddInspect(CLI::App& app);
 Action AddPerplexity(CLI::App& app);
 Action AddPlan(CLI::App& app);
 Action AddPull(CLI::App& app);
+Action AddQuantize(CLI::App& app);
 Action AddRandomModel(CLI::App& app);
 Action AddReproduce(CLI::App& app);
 Action AddRun(CLI::App& app);

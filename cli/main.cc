@@ -39,6 +39,8 @@ constexpr Command kCommands[] = {
     {"plan", "Show what calibration and tuning found for a model, or join plans",
      "hone plan show plans/smollm2", AddPlan},
     {"pull", "Fetch a model, or list the models that are known by name", "hone pull smollm2-135m", AddPull},
+    {"quantize", "Write a model in fewer bits, as a GGUF file that hone and llama.cpp run",
+     "hone quantize model-f16.gguf model-q4_k_m.gguf --type Q4_K_M", AddQuantize},
     {"random-model", "Write a model with random weights, to measure speed and memory with",
      "hone random-model --like llama-1.1b --type q4_0 model.gguf", AddRandomModel},
     {"reproduce", "Measure what a paper claims, on this machine", "hone reproduce survey-breakdown",
