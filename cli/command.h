@@ -32,6 +32,7 @@ Action AddBenchKernels(CLI::App& app);  // hone bench kernels
 Action AddBench(CLI::App& app);
 Action AddCalibrate(CLI::App& app);
 Action AddChat(CLI::App& app);
+Action AddConvert(CLI::App& app);
 Action AddExplain(CLI::App& app);
 Action AddInspect(CLI::App& app);
 Action AddPerplexity(CLI::App& app);

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/text_input.h"
 #include "core/base/compute_share.h"
 #include "core/base/progress.h"
 #include "core/downloads/model_cache.h"
-#include "language/quantization/quantize_model.h"
+#include "language/quantization/methods.h"
 
 namespace hone {
 namespace {
@@ -24,6 +26,11 @@ struct Options {
   std::string to;
   std::string type = "Q4_K_M";
   std::string method = "search";
+  std::string text;
+  int64_t window = 512;
+  int64_t windows = 32;
+  std::string importance;                 // a file to read
+  std::string save_importance;            // a file to write
   std::vector<std::string> tensor_types;  // NAME=TYPE
   int threads = 0;
   bool uniform = false;
@@ -50,8 +57,6 @@ Result<QuantizeOptions> ReadOptions(const Options& options) {
   QuantizeOptions quantize;
   HONE_TRY(quantize.mix, FindTypeMix(options.type));
   HONE_TRY(quantize.forced, ReadForcedTypes(options.tensor_types));
-  quantize.method = options.method;
-  quantize.rounding = options.method == "rtn" ? Rounding::kNearest : Rounding::kSearch;
   quantize.uniform = options.uniform;
   quantize.no_substitutes = options.no_substitutes;
   quantize.allow_requantize = options.allow_requantize;
@@ -101,22 +106,61 @@ void PrintText(const QuantizeReport& report) {
              ReadableSize(plan.bytes), plan.bits_per_weight(), fmt::join(counts, ", "));
 }
 
+Result<CalibrationSettings> ReadCalibration(const Options& options) {
+  CalibrationSettings settings;
+  settings.window = options.window;
+  settings.windows = options.windows;
+  settings.threads = options.threads;
+  if (options.text.empty()) return settings;
+  HONE_TRY(settings.text, ReadText(options.text));
+  settings.text_name = options.text;
+  settings.cancel = &CatchInterrupts();
+  return settings;
+}
+
+Result<std::unique_ptr<PreparedMethod>> Prepare(const Options& options, const std::string& from,
+                                                const Importance* importance) {
+  HONE_TRY(QuantizeOptions quantize, ReadOptions(options));
+  quantize.importance = importance;
+  HONE_TRY(const MethodInfo method, FindQuantizeMethod(options.method));
+  HONE_TRY(CalibrationSettings calibration, ReadCalibration(options));
+  HONE_TRY(std::unique_ptr<ModelSource> source, OpenModelSource(from, options.to + ".vocabulary"));
+  std::optional<Progress> bar;
+  if (method.method != QuantizeMethod::kGptq) {  // which calibrates while it writes
+    calibration.progress = [&](int64_t done, int64_t total) {
+      if (!bar) bar.emplace("calibrating", static_cast<uint64_t>(total), Progress::Unit::kItems);
+      bar->Update(static_cast<uint64_t>(done));
+    };
+  }
+  return PrepareMethod(method.method, from, std::move(source), std::move(quantize), std::move(calibration));
+}
+
 Result<void> Run(const Options& options) {
   HONE_TRY(const std::string from, ResolveModel(options.from));
-  HONE_TRY(QuantizeOptions quantize, ReadOptions(options));
-  HONE_TRY(const std::unique_ptr<ModelSource> source, OpenModelSource(from));
+  Importance importance;
+  if (!options.importance.empty()) {
+    HONE_TRY(importance, ReadImportanceFile(options.importance));
+  }
+  HONE_TRY(const auto prepared, Prepare(options, from, importance.empty() ? nullptr : &importance));
+  if (!options.save_importance.empty()) {
+    if (prepared->importance().empty())
+      return WrongUsage("quantize: --save-importance: --method {} finds none", options.method);
+    HONE_CHECK_OK(WriteImportanceFile(prepared->importance(), prepared->calibration_tokens(), options.window,
+                                      options.text, options.save_importance));
+  }
   QuantizeReport report;
   if (options.dry_run) {
-    HONE_TRY(report.plan, PlanQuantization(*source, quantize));
+    HONE_TRY(report.plan, PlanQuantization(prepared->source(), prepared->options()));
   } else {
     ComputePool pool(options.threads > 0 ? options.threads : DefaultThreads());
     const std::unique_ptr<ComputeShare> share = pool.MakeShare();
     std::optional<Progress> progress;
+    QuantizeOptions quantize = prepared->options();
     quantize.progress = [&](uint64_t done, uint64_t total) {
       if (!progress) progress.emplace(options.to, total, Progress::Unit::kBytes);
       progress->Update(done);
     };
-    HONE_TRY(report, QuantizeModel(*source, quantize, options.to, *share));
+    HONE_TRY(report, QuantizeModel(prepared->source(), quantize, options.to, *share));
   }
   options.json ? PrintJson(report) : PrintText(report);
   return {};
@@ -128,18 +172,37 @@ std::string TypeNames() {
   return fmt::format("{}", fmt::join(names, " "));
 }
 
+std::string MethodNames() {
+  std::string text;
+  for (const MethodInfo& method : QuantizeMethods()) {
+    if (!text.empty()) text += "; ";
+    text += fmt::format("{}: {}{}", method.name, method.summary, method.needs_text ? " (--text)" : "");
+  }
+  return text;
+}
+
 }  // namespace
 
 Action AddQuantize(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("IN", options->from, "A GGUF file or the name of a model that was pulled")->required();
+  app.add_option("IN", options->from,
+                 "A GGUF file, a Hugging Face folder or the name of a model that was pulled")
+      ->required();
   app.add_option("OUT", options->to, "The GGUF file to write")->required();
   app.add_option("--type", options->type, "One of " + TypeNames())->capture_default_str();
-  app.add_option(
-         "--method", options->method,
-         "How scales are found: rtn (from a block's extreme values) or search (least error of some twenty)")
-      ->check(CLI::IsMember({"rtn", "search"}))
+  app.add_option("--method", options->method, "One of " + MethodNames())->capture_default_str();
+  app.add_option("--text", options->text,
+                 "A text to calibrate on, for the methods that do; - reads standard input");
+  app.add_option("--window", options->window, "Tokens of the text that are read together")
+      ->check(CLI::Range(16, 8192))
       ->capture_default_str();
+  app.add_option("--windows", options->windows, "At most so many windows, spread over the text")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--importance", options->importance,
+                 "An importance matrix of llama.cpp (GGUF) in the place of a text, for --method importance");
+  app.add_option("--save-importance", options->save_importance,
+                 "Write what calibration found as such a file");
   app.add_option("--tensor-type", options->tensor_types,
                  "NAME=TYPE for single matrices, * in NAME stands for anything; may be given more than once")
       ->allow_extra_args(false);

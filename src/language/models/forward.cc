@@ -290,31 +290,32 @@ MatrixView<float> Forward::Attend(int layer, MatrixView<const float> mixer_input
   Observe(Tensor::kQuery, layer, qkv.query);
   Observe(Tensor::kKey, layer, qkv.key);
   Observe(Tensor::kValue, layer, qkv.value);
-  std::vector<AttentionItem> items(sequences_.size());
   AppendToCaches(layer, mixer_input, qkv);
-  if (error_) return output;
+  if (!error_) AttendToCaches(layer, qkv.query, output);
+  if (!error_) Observe(Tensor::kAttended, layer, output);
+  return output;
+}
+
+void Forward::AttendToCaches(int layer, MatrixView<const float> query, MatrixView<float> output) {
   const OperatorTimer timer(times_, Operator::kAttention);
+  std::vector<AttentionItem> items(sequences_.size());
   for (size_t s = 0; s < sequences_.size(); ++s) {
     const ActiveSequence& active = sequences_[s];
     items[s] = {active.first, static_cast<int64_t>(active.rows.size()),
-                batch_.sequences[s].cache->layer(layer).tiles(), Views(layer, s, qkv.query)};
+                batch_.sequences[s].cache->layer(layer).tiles(), Views(layer, s, query)};
   }
-  if (error_) return output;
+  if (error_) return;
   AttentionShape shape{config_.heads, config_.kv_heads, config_.head_dim, config_.attention_scale, {}};
   if (!softmax_.empty()) shape.softmax = softmax_[static_cast<size_t>(layer)];
   const auto bytes = static_cast<uint64_t>(AttentionScratchBytes(shape, items));
   if (attention_scratch_.size() < bytes) {
     attention_scratch_.Reset();
     auto larger = Buffer::Allocate(scratch_account_, bytes + bytes / 4);
-    if (!larger) {
-      Fail(std::move(larger).error());
-      return output;
-    }
+    if (!larger) return Fail(std::move(larger).error());
     attention_scratch_ = std::move(*larger);
   }
-  kernels_.Attend(share_, shape, items, qkv.query, output, attention_scratch_.bytes(),
+  kernels_.Attend(share_, shape, items, query, output, attention_scratch_.bytes(),
                   &counters_[static_cast<size_t>(layer)]);
-  return output;
 }
 
 MatrixView<float> Forward::Gate(GateActivation activation, int layer, const GateUp& gate_up) {

@@ -134,6 +134,7 @@ class Forward {
   // Which entries the sequence's rows attend to.
   std::span<const RowView> Views(int layer, size_t sequence, MatrixView<const float> query);
   void AppendToCaches(int layer, MatrixView<const float> mixer_input, const QueryKeyValue& qkv);
+  void AttendToCaches(int layer, MatrixView<const float> query, MatrixView<float> output);
   void ListSequences();
 
   const Model& model_;

@@ -42,6 +42,7 @@ enum class Tensor : uint8_t {
   kQuery,        // after norm and RoPE, [rows, heads * head_dim]
   kKey,          // after norm and RoPE, [rows, kv_heads * head_dim]
   kValue,        // [rows, kv_heads * head_dim]
+  kAttended,     // input of the output projection, [rows, heads * head_dim]
   kMixerOutput,  // before the residual, [rows, width]
   kMlpInput,     // after the norm, [rows, width]
   kActivation,   // input of the down projection, [rows, feed_forward]

@@ -38,12 +38,12 @@ FolderWeights::FolderWeights(SafetensorsFolder folder, std::string path, std::st
   }
 }
 
-std::string FolderWeights::OwnName(std::string_view name) const {
+std::string HuggingFaceName(std::string_view name, std::string_view family, std::string_view prefix) {
   const size_t dot = name.rfind('.');
   const std::string_view suffix = name.substr(dot);
   std::string_view stem = name.substr(0, dot);
   for (const Renaming& r : kOutside) {
-    if (stem == r.gguf) return fmt::format("{}{}{}", prefix_, r.huggingface, suffix);
+    if (stem == r.gguf) return fmt::format("{}{}{}", prefix, r.huggingface, suffix);
   }
   if (!stem.starts_with("blk.")) return std::string(name);
   stem.remove_prefix(4);
@@ -54,12 +54,16 @@ std::string FolderWeights::OwnName(std::string_view name) const {
   for (const Renaming& r : kInLayer) {
     if (stem == r.gguf) own = r.huggingface;
   }
-  const bool gemma = family_ == "gemma3";
+  const bool gemma = family == "gemma3";
   if (stem == "ffn_norm") own = gemma ? "pre_feedforward_layernorm" : "post_attention_layernorm";
   if (stem == "post_attention_norm") own = "post_attention_layernorm";
   if (stem == "post_ffw_norm") own = "post_feedforward_layernorm";
-  if (stem == "ffn_up") own = family_ == "phi3" ? "mlp.gate_up_proj" : "mlp.up_proj";
-  return fmt::format("{}model.layers.{}.{}{}", prefix_, layer, own, suffix);
+  if (stem == "ffn_up") own = family == "phi3" ? "mlp.gate_up_proj" : "mlp.up_proj";
+  return fmt::format("{}model.layers.{}.{}{}", prefix, layer, own, suffix);
+}
+
+std::string FolderWeights::OwnName(std::string_view name) const {
+  return HuggingFaceName(name, family_, prefix_);
 }
 
 const FileTensor* FolderWeights::Find(std::string_view name) const {

@@ -10,6 +10,10 @@
 
 namespace hone {
 
+// How Hugging Face's folders of a family call the tensor that GGUF files call `name`; `prefix` stands before
+// all names of a multimodal folder.
+std::string HuggingFaceName(std::string_view name, std::string_view family, std::string_view prefix);
+
 // Names are those of GGUF: "blk.3.attn_q.weight".
 class WeightSource {
  public:

@@ -90,8 +90,8 @@ std::string MakeKey(const ModelSource& source, const QuantizeOptions& options) {
       hash = XXH3_64bits_withSeed(values.data(), values.size() * sizeof(float), hash);
     }
   }
-  return fmt::format("{}|{}|{}|{:016x}", source.Identity(), options.method,
-                     static_cast<int>(options.rounding), hash);
+  return fmt::format("{}|{}|{}|{}|{:016x}", source.Identity(), options.method,
+                     static_cast<int>(options.rounding), options.key, hash);
 }
 
 // Counts the finite values that F16 cannot hold, and holds them at its largest one.
@@ -129,6 +129,11 @@ class TensorWriter {
     const int64_t row_bytes = RowBytes(type, tensor.columns());
     const int64_t first = static_cast<int64_t>(stream_.offset()) / row_bytes;
     const int64_t slab = std::max<int64_t>(1, kSlabWeights / tensor.columns());
+    const bool converts = type != tensor.type;
+    whole_ = false;
+    if (converts && options_.matrices != nullptr) {
+      HONE_TRY(whole_, options_.matrices->Prepare(tensor, type, share_));
+    }
     for (int64_t begin = first; begin < tensor.rows(); begin += slab) {
       const int64_t count = std::min(slab, tensor.rows() - begin);
       if (type == tensor.type && !source_.RawRows(index, begin, count).empty()) {
@@ -181,8 +186,9 @@ class TensorWriter {
       source_.ReadRows(index, begin + from, rows, values.data());
       if (!AllFinite(values)) return bad.Note(begin + from);
       if (type == DType::kF16) beyond += HoldInHalfRange(values);
-      QuantizeRows(type, values.data(), rows, columns, importance, options_.rounding,
-                   working_.data() + from * row_bytes);
+      std::byte* out = working_.data() + from * row_bytes;
+      if (whole_) return options_.matrices->Quantize(type, values.data(), rows, columns, out);
+      QuantizeRows(type, values.data(), rows, columns, importance, options_.rounding, out);
     });
     if (bad.any()) return NotFinite(index, bad.row.load());
     HONE_CHECK_OK(written);
@@ -223,6 +229,7 @@ class TensorWriter {
   GgufStream& stream_;
   ComputeShare& share_;
   QuantizeReport& report_;
+  bool whole_ = false;              // the tensor's rows go to options_.matrices
   std::vector<std::byte> pending_;  // computed, not written yet
   std::vector<std::byte> working_;
   uint64_t done_ = 0;
@@ -255,7 +262,7 @@ Result<QuantizePlan> PlanQuantization(const ModelSource& source, const QuantizeO
     plan.weights += tensor.rows() * tensor.columns();
   }
   HONE_CHECK_OK(CheckConsent(source, options, plan));
-  HONE_CHECK_OK(CheckImportance(source, options, plan));
+  if (!options.importance_comes) HONE_CHECK_OK(CheckImportance(source, options, plan));
   return plan;
 }
 

@@ -10,17 +10,30 @@
 #include "core/base/compute_share.h"
 #include "core/base/result.h"
 #include "core/kernels/quantize/quantize.h"
+#include "language/conversion/model_source.h"
 #include "language/quantization/importance.h"
-#include "language/quantization/model_source.h"
 #include "language/quantization/type_mix.h"
 
 namespace hone {
+
+// Takes the place of QuantizeRows for whole matrices.
+class MatrixQuantizer {
+ public:
+  virtual ~MatrixQuantizer() = default;
+  // Called before the rows of a tensor; false: it is left to QuantizeRows.
+  virtual Result<bool> Prepare(const SourceTensor& tensor, DType type, ComputeShare& share) = 0;
+  // Rows of the tensor that was prepared; called from several threads.
+  virtual void Quantize(DType type, const float* x, int64_t rows, int64_t columns, std::byte* out) const = 0;
+};
 
 struct QuantizeOptions {
   TypeMix mix;
   std::string method = "search";  // as the metadata tell it
   Rounding rounding = Rounding::kSearch;
   const Importance* importance = nullptr;  // what kSearch weighs errors with
+  bool importance_comes = false;           // after planning: it is not asked for there
+  MatrixQuantizer* matrices = nullptr;
+  std::string key;  // what else the bytes depend on, so that no other work is gone on with
   ForcedTypes forced;
   bool uniform = false;           // all matrices in the mix's base type
   bool no_substitutes = false;    // rows that do not fit their type are an error

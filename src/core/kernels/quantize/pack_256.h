@@ -9,9 +9,8 @@
 
 namespace hone {
 
-// The code of value i.
+// The code of value i, of 16 sub-blocks.
 inline int CodeOf16(const int32_t* codes, int i) { return codes[i % 16 * 16 + i / 16]; }
-inline int CodeOf32(const int32_t* codes, int i) { return codes[i % 32 * 8 + i / 32]; }
 
 // The two bits of each code from `shift` on: a byte holds those of j, j + 32, j + 64 and j + 96 of its half.
 inline void PackTwoBits(const int32_t* codes, int shift, uint8_t* quants) {
@@ -30,6 +29,45 @@ inline void PackFourBits(const int32_t* codes, uint8_t* quants) {
     for (int j = 0; j < 32; ++j) {
       const int32_t* code = codes + j * 8 + 2 * pair;
       quants[pair * 32 + j] = static_cast<uint8_t>((code[0] & 15) | (code[1] & 15) << 4);
+    }
+  }
+}
+
+inline void PackCodes(const int32_t* codes, BlockQ5_K& block) {
+  PackFourBits(codes, block.quants);
+  for (int j = 0; j < 32; ++j) {
+    int bits = 0;
+    for (int b = 0; b < 8; ++b) bits |= (codes[j * 8 + b] >> 4 & 1) << b;
+    block.high_bits[j] = static_cast<uint8_t>(bits);
+  }
+}
+
+inline void PackCodes(const int32_t* codes, BlockQ3_K& block) {
+  PackTwoBits(codes, 0, block.quants);
+  for (int j = 0; j < 32; ++j) {
+    int bits = 0;
+    for (int k = 0; k < 8; ++k) bits |= (CodeOf16(codes, k * 32 + j) >> 2 & 1) << k;
+    block.high_bits[j] = static_cast<uint8_t>(bits);
+  }
+}
+
+inline void PackCodes(const int32_t* codes, BlockQ6_K& block) {
+  PackTwoBits(codes, 4, block.high_bits);
+  for (int half = 0; half < 2; ++half) {
+    for (int j = 0; j < 64; ++j) {
+      const int low = CodeOf16(codes, half * 128 + j) & 15;
+      const int high = CodeOf16(codes, half * 128 + 64 + j) & 15;
+      block.quants[half * 64 + j] = static_cast<uint8_t>(low | high << 4);
+    }
+  }
+}
+
+inline void PackCodes(const int32_t* codes, BlockIQ4_XS& block) {
+  for (int b = 0; b < 8; ++b) {
+    for (int j = 0; j < 16; ++j) {
+      const int low = codes[j * 8 + b];
+      const int high = codes[(j + 16) * 8 + b];
+      block.quants[b * 16 + j] = static_cast<uint8_t>(low | high << 4);
     }
   }
 }
@@ -56,12 +94,7 @@ inline void PackAffine(const int32_t* codes, const uint8_t* scales, const uint8_
   block.scale = scale;
   block.minimum = minimum;
   PackScalesOfEight(scales, minima, block.scales);
-  PackFourBits(codes, block.quants);
-  for (int j = 0; j < 32; ++j) {
-    int bits = 0;
-    for (int b = 0; b < 8; ++b) bits |= (codes[j * 8 + b] >> 4 & 1) << b;
-    block.high_bits[j] = static_cast<uint8_t>(bits);
-  }
+  PackCodes(codes, block);
 }
 
 inline void PackAffine(const int32_t* codes, const uint8_t* scales, const uint8_t* minima, uint16_t scale,
@@ -74,12 +107,7 @@ inline void PackAffine(const int32_t* codes, const uint8_t* scales, const uint8_
 
 inline void PackSymmetric(const int32_t* codes, const int8_t* scales, uint16_t scale, BlockQ3_K& block) {
   block.scale = scale;
-  PackTwoBits(codes, 0, block.quants);
-  for (int j = 0; j < 32; ++j) {
-    int bits = 0;
-    for (int k = 0; k < 8; ++k) bits |= (CodeOf16(codes, k * 32 + j) >> 2 & 1) << k;
-    block.high_bits[j] = static_cast<uint8_t>(bits);
-  }
+  PackCodes(codes, block);
   std::memset(block.scales, 0, sizeof block.scales);
   for (int b = 0; b < 16; ++b) {  // six bits: four in the first eight bytes, two in the last four
     const int offset = scales[b] + 32;
@@ -91,14 +119,7 @@ inline void PackSymmetric(const int32_t* codes, const int8_t* scales, uint16_t s
 inline void PackSymmetric(const int32_t* codes, const int8_t* scales, uint16_t scale, BlockQ6_K& block) {
   block.scale = scale;
   std::memcpy(block.scales, scales, sizeof block.scales);
-  PackTwoBits(codes, 4, block.high_bits);
-  for (int half = 0; half < 2; ++half) {
-    for (int j = 0; j < 64; ++j) {
-      const int low = CodeOf16(codes, half * 128 + j) & 15;
-      const int high = CodeOf16(codes, half * 128 + 64 + j) & 15;
-      block.quants[half * 64 + j] = static_cast<uint8_t>(low | high << 4);
-    }
-  }
+  PackCodes(codes, block);
 }
 
 inline void PackSymmetric(const int32_t* codes, const int8_t* scales, uint16_t scale, BlockIQ4_XS& block) {
@@ -109,12 +130,8 @@ inline void PackSymmetric(const int32_t* codes, const int8_t* scales, uint16_t s
     const int offset = scales[b] + 32;
     block.scales_low[b / 2] |= static_cast<uint8_t>((offset & 15) << b % 2 * 4);
     block.scales_high |= static_cast<uint16_t>(offset >> 4 << 2 * b);
-    for (int j = 0; j < 16; ++j) {
-      const int low = codes[j * 8 + b];
-      const int high = codes[(j + 16) * 8 + b];
-      block.quants[b * 16 + j] = static_cast<uint8_t>(low | high << 4);
-    }
   }
+  PackCodes(codes, block);
 }
 
 }  // namespace hone

@@ -1,9 +1,12 @@
 // A GGUF file as a source: rows are widened where they lie.
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "core/formats/gguf/gguf_file.h"
 #include "core/kernels/quantize/quantize.h"
-#include "language/quantization/model_source.h"
+#include "language/conversion/folder_source.h"
+#include "language/conversion/model_source.h"
 
 namespace hone {
 namespace {
@@ -67,7 +70,9 @@ int64_t SourceTensor::rows() const {
   return count;
 }
 
-Result<std::unique_ptr<ModelSource>> OpenModelSource(const std::string& path) {
+Result<std::unique_ptr<ModelSource>> OpenModelSource(const std::string& path, const std::string& scratch) {
+  if (std::filesystem::is_directory(path))
+    return OpenFolderSource(path, scratch.empty() ? path + ".vocabulary" : scratch);
   HONE_TRY(GgufFile file, GgufFile::Open(path));
   HONE_TRY(ModelConfig config, ReadConfig(file));
   return std::make_unique<GgufSource>(std::move(file), std::move(config));

@@ -42,7 +42,10 @@ class ModelSource {
   virtual void Drop(size_t tensor, int64_t begin, int64_t count) const = 0;
 };
 
-// A GGUF file (any shard of a split set) of a family that hone runs. Errors name the file and the field.
-Result<std::unique_ptr<ModelSource>> OpenModelSource(const std::string& path);
+// A GGUF file (any shard of a split set) or a Hugging Face folder of a family that hone runs. Errors name the
+// file and the field. `scratch` names a file that may be written, and is removed, while a folder's vocabulary
+// is checked; empty: one beside the folder.
+Result<std::unique_ptr<ModelSource>> OpenModelSource(const std::string& path,
+                                                     const std::string& scratch = {});
 
 }  // namespace hone
