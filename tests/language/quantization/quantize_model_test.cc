@@ -246,5 +246,28 @@ TEST_F(QuantizeModelTest, GoesOnAfterAKillAndGivesTheSameBytes) {
   EXPECT_EQ(FilesIn(folder_.path()), folder_size_ + 1);
 }
 
+// In kilobytes, from /proc/self/status.
+int64_t StatusNumber(const std::string& field) {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.starts_with(field + ":")) return std::stoll(line.substr(field.size() + 1));
+  }
+  return -1;
+}
+
+TEST(QuantizeMemory, StaysBelowTheLargestTensorInFloats) {
+  const ScratchFolder folder;
+  const std::string from = folder.Path("f16.gguf"), to = folder.Path("out.gguf");
+  ASSERT_TRUE(WriteRandomModel("llama-160m", DType::kF16, 3, from));
+  constexpr int kLargestTensorKilobytes = 32000 * 768 * 4 / 1024;
+  const int status = InChild([&] {
+    const int64_t before = StatusNumber("VmRSS");
+    if (!Quantize(from, Options("Q4_K_M"), to)) return 1;
+    return StatusNumber("VmHWM") - before < kLargestTensorKilobytes * 2 / 3 ? 0 : 2;
+  });
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 }  // namespace
 }  // namespace hone
