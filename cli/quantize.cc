@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "cli/text_input.h"
 #include "core/base/compute_share.h"
 #include "core/base/progress.h"
@@ -114,7 +113,6 @@ Result<CalibrationSettings> ReadCalibration(const Options& options) {
   if (options.text.empty()) return settings;
   HONE_TRY(settings.text, ReadText(options.text));
   settings.text_name = options.text;
-  settings.cancel = &CatchInterrupts();
   return settings;
 }
 

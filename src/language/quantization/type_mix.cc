@@ -204,8 +204,8 @@ Result<TypeMix> FindTypeMix(std::string_view name) {
     if (mix.name == upper) return mix;
     names.push_back(mix.name);
   }
-  return WrongUsage("quantize: --type: \"{}\"{}, expected one of {}", name, Suggestion(upper, names),
-                    fmt::join(names, " "));
+  return WrongUsage("quantize: --type: \"{}\", expected one of {}{}", name, fmt::join(names, " "),
+                    Suggestion(upper, names));
 }
 
 DType SubstituteType(DType wanted, int64_t columns) {
