@@ -4,6 +4,9 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "cli/text_input.h"
+#include "language/decoding/constraints/compile.h"
+
 namespace hone {
 namespace {
 
@@ -24,6 +27,27 @@ Result<std::vector<std::pair<TokenId, float>>> ParseBias(const std::string& text
   return bias;
 }
 
+// What the answer must look like, if one of the flags says so.
+Result<std::optional<Constraint>> ParseConstraint(const SamplingFlags& flags) {
+  const int count =
+      (flags.json_schema.empty() ? 0 : 1) + (flags.grammar.empty() ? 0 : 1) + (flags.regex.empty() ? 0 : 1);
+  if (count == 0) return std::optional<Constraint>();
+  if (count > 1) return WrongUsage("more than one of --json-schema, --grammar and --regex, expected one");
+  Constraint constraint;
+  if (!flags.regex.empty()) {
+    HONE_TRY(constraint, CompileRegex(flags.regex));
+  } else if (!flags.grammar.empty()) {
+    HONE_TRY(const std::string text, ReadText(flags.grammar));
+    HONE_TRY(constraint, CompileGbnf(text));
+  } else if (flags.json_schema.find_first_of("{ \n") == 0) {
+    HONE_TRY(constraint, CompileJsonSchema(flags.json_schema));
+  } else {
+    HONE_TRY(const std::string text, ReadText(flags.json_schema));
+    HONE_TRY(constraint, CompileJsonSchema(text));
+  }
+  return std::optional<Constraint>(std::move(constraint));
+}
+
 }  // namespace
 
 Result<GenerateOptions> SamplingFlags::ToOptions() const {
@@ -33,6 +57,7 @@ Result<GenerateOptions> SamplingFlags::ToOptions() const {
   if (!logit_bias.empty()) {
     HONE_TRY(options.sampling.logit_bias, ParseBias(logit_bias));
   }
+  HONE_TRY(options.constraint, ParseConstraint(*this));
   options.max_tokens = max_tokens;
   options.stop = stop;
   options.ignore_ends = ignore_eos;
@@ -79,6 +104,10 @@ void AddSamplingOptions(CLI::App& app, SamplingFlags& flags) {
       ->take_all()
       ->expected(1);
   app.add_flag("--ignore-eos", flags.ignore_eos, "Go on past tokens that end an answer");
+  app.add_option("--json-schema", flags.json_schema,
+                 "The answer is JSON for which this schema holds: a file, or the schema itself");
+  app.add_option("--grammar", flags.grammar, "The answer is a sentence of this grammar: a file in GBNF");
+  app.add_option("--regex", flags.regex, "The answer matches this regular expression as a whole");
   app.add_option("--chat-template-kwargs", flags.chat_template_kwargs,
                  "JSON object of variables for the chat template, such as {\"enable_thinking\": false}");
   app.footer(

@@ -24,8 +24,11 @@ struct SamplingFlags {
   int64_t context = 0;
   int64_t chunk = 512;
   std::string chat_template_kwargs;
+  std::string json_schema;  // a file or the schema itself
+  std::string grammar;      // a file
+  std::string regex;
 
-  // What the flags say; --logit-bias may be broken.
+  // What the flags say; --logit-bias and what the answer must look like may be broken.
   Result<GenerateOptions> ToOptions() const;
 };
 

@@ -208,9 +208,33 @@ def tokenizer_seeds():
     yield "ids.json", tokenizer_json(model={"type": "BPE", "vocab": {"a": 0, "b": 70000, "c": -1, "d": 1e99}, "merges": []})
 
 
+def constraint_seeds():
+    person = {"type": "object", "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 40},
+              "age": {"type": "integer", "minimum": 0, "exclusiveMaximum": 150}, "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 3}},
+              "required": ["name"], "additionalProperties": False}
+    tree = {"$defs": {"node": {"type": "object", "properties": {"value": {"type": "number", "minimum": -1.5},
+            "next": {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/node"}]}}, "required": ["value"]}}, "$ref": "#/$defs/node"}
+    merged = {"allOf": [{"properties": {"a": {"const": {"b": [1, None]}}}}, {"minProperties": 1, "maxProperties": 2}],
+              "oneOf": [{"required": ["x"], "properties": {"y": False}}, {"required": ["y"], "properties": {"x": False}}]}
+    strings = {"type": "array", "prefixItems": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "ipv6"}],
+               "items": {"type": "string", "pattern": "^(a|bc){2,3}\\\\d$"}}
+    names = {"type": "object", "patternProperties": {"^x-": {"multipleOf": 7}}, "additionalProperties": False}
+    for name, schema in (("person", person), ("tree", tree), ("merged", merged), ("strings", strings), ("names", names)):
+        yield f"{name}.schema", "s" + json.dumps(schema)
+    yield "refused.schema", 's{"not": {}}'
+    yield "loop.schema", 's{"$ref": "#"}'
+    yield "arithmetic.gbnf", 'groot ::= (expr "=" term "\\n")+\nexpr ::= term ([-+*/] term)*\nterm ::= [a-z]+ | "(" expr ")" # comment\n'
+    yield "left.gbnf", 'groot ::= root "+" root | [^\\x00-\\x1F"]{1,3} | ""\n'
+    yield "undefined.gbnf", 'groot ::= missing\n'
+    yield "deep.gbnf", "groot ::= " + "(" * 150 + '"a"' + ")*" * 150
+    yield "email.regex", r"r[\w.+-]{1,20}@[a-z]+(\.[a-z]{2,5})+$"
+    yield "unicode.regex", r"r^(?:\u00e9|[^\s\d]|\x41{0,3}?)*$"
+    yield "lookahead.regex", "ra(?=b)"
+
+
 def main():
     for folder, seeds in (("gguf", gguf_seeds()), ("safetensors", safetensors_seeds()), ("template", template_seeds()),
-                          ("tokenizer", tokenizer_seeds())):
+                          ("tokenizer", tokenizer_seeds()), ("constraint", constraint_seeds())):
         (FOLDER / folder).mkdir(exist_ok=True)
         for name, data in seeds:
             (FOLDER / folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/downloads/model_cache.h"
+#include "language/decoding/constraints/grammar_processor.h"
 #include "language/decoding/plain_decoding.h"
 #include "language/decoding/step_loop.h"
 #include "language/models/plan_use.h"
@@ -105,6 +106,13 @@ Result<Answer> Session::Generate(Encoding prompt, const std::vector<TokenId>& en
     }
   }
   HONE_TRY(Sampler sampler, Sampler::Create(options.sampling, vocabulary));
+  if (options.constraint) {
+    if (!token_table_) {
+      token_table_ = std::make_shared<TokenTable>(
+          std::shared_ptr<const Tokenizer>(model_, &model_->tokenizer()));
+    }
+    sampler.AddProcessor(std::make_unique<GrammarProcessor>(*options.constraint, token_table_, ends));
+  }
   Answer answer;
   answer.seed = sampler.seed();
   answer.prompt = prompt.tokens;

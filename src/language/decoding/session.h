@@ -15,6 +15,7 @@
 #include "core/base/result.h"
 #include "core/formats/plan/plan.h"
 #include "language/decoding/chat_prompt.h"
+#include "language/decoding/constraints/constraint.h"
 #include "language/decoding/generation.h"
 #include "language/decoding/sampler.h"
 #include "language/models/model.h"
@@ -22,6 +23,8 @@
 #include "language/models/sequence.h"
 
 namespace hone {
+
+class TokenTable;
 
 struct SessionOptions {
   int64_t context =
@@ -39,6 +42,7 @@ struct GenerateOptions {
   int64_t top = 0;          // largest raw logits kept with every chosen token
   bool prompt_top = false;  // and with every prompt token
   bool log_probabilities = false;
+  std::optional<Constraint> constraint;  // what the answer must look like, see constraints/compile.h
   GenerationListener listener;
   const std::atomic<bool>* cancel = nullptr;  // ends the answer once it is true
 };
@@ -119,6 +123,7 @@ class Session {
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<Sequence> sequence_;
   SessionOptions options_;
+  std::shared_ptr<const TokenTable> token_table_;  // made for the first constraint
   tl::expected<ChatPrompt, Error> chat_ = tl::unexpected(Error{});
 };
 
