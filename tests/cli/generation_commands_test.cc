@@ -89,6 +89,32 @@ TEST_F(GenerationCommands, RunContinuesTheLastMessageOfAConversation) {
   EXPECT_LT(continued["prompt_tokens"].size(), open["prompt_tokens"].size());
 }
 
+TEST_F(GenerationCommands, RunHoldsTheAnswerToARegularExpressionASchemaOrAGrammar) {
+  const std::string text =
+      RunJson("--prompt abc --max-tokens 40 --temperature 1 --seed 3 --regex '[0-9]{3}-[xyz]'")["text"];
+  ASSERT_EQ(text.size(), 5u) << text;
+  EXPECT_TRUE(text[3] == '-' && text[4] >= 'x' && text[4] <= 'z' && std::isdigit(text[0])) << text;
+  const std::string schema = Write("schema.json", R"({"enum": ["left", "right"]})");
+  const std::string side = RunJson("--prompt abc --json-schema " + schema)["text"];
+  EXPECT_TRUE(side == "\"left\"" || side == "\"right\"") << side;
+  EXPECT_EQ(
+      RunJson("--prompt abc --json-schema '{\"const\": [1, 2]}' --seed 1")["text"].get<std::string>()[0],
+      '[');
+  const std::string grammar = Write("grammar.gbnf", "root ::= \"ab\" \"c\"+ \"d\"");
+  EXPECT_EQ(
+      RunJson("--prompt abc --max-tokens 60 --grammar " + grammar)["text"].get<std::string>().substr(0, 3),
+      "abc");
+  for (const auto& [flags, part] : std::vector<std::pair<std::string, std::string>>{
+           {"--regex 'a(?=b)'", "lookahead"},
+           {"--json-schema '{\"not\": {}}'", "JSON schema: #/not"},
+           {"--json-schema '{\"type\": '", "not valid JSON"}}) {
+    const auto outcome = RunHone("run " + model_ + " --prompt a " + flags);
+    EXPECT_EQ(outcome.exit_code, 3) << flags;
+    EXPECT_NE(outcome.err.find(part), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+}
+
 TEST_F(GenerationCommands, RefuseWrongUsageInOneLine) {
   const auto refusal = [&](const std::string& flags) {
     const auto outcome = RunHone("run " + model_ + " " + flags);
@@ -100,6 +126,7 @@ TEST_F(GenerationCommands, RefuseWrongUsageInOneLine) {
   EXPECT_NE(refusal("--prompt a --logit-bias '{\"999999\": 1}'").find("logit_bias: found token 999999"),
             std::string::npos);
   EXPECT_NE(refusal("--prompt a --logit-bias '[]'").find("logit_bias"), std::string::npos);
+  EXPECT_NE(refusal("--prompt a --regex a --grammar b").find("expected one"), std::string::npos);
   EXPECT_NE(refusal("--prompt a --tokens-in 1").find("expected one"), std::string::npos);
   EXPECT_NE(refusal("--tokens-in 'x'").find("--tokens-in"), std::string::npos);
   EXPECT_NE(refusal("--tokens-in 99999999").find("prompt: found token 99999999"), std::string::npos);

@@ -7,8 +7,6 @@
 #include "language/decoding/constraints/compile.h"
 #include "language/decoding/constraints/json_schema.h"
 #include "language/decoding/constraints/recognizer.h"
-#include "language/decoding/constraints/regex_grammar.h"
-#include "language/decoding/constraints/string_formats.h"
 
 namespace hone {
 namespace {
@@ -25,23 +23,6 @@ std::u32string Characters(const std::string& text) {
     at += unit.length;
   }
   return characters;
-}
-
-// ^X{a,b}$ where X is one character: then bounds on the length are bounds on the count.
-RegexNode* CountedCharacters(RegexNode& regex) {
-  if (regex.kind != RegexNode::Kind::kSequence || regex.children.size() != 3) return nullptr;
-  RegexNode& body = regex.children[1];
-  const bool whole =
-      regex.children[0].kind == RegexNode::Kind::kStart && regex.children[2].kind == RegexNode::Kind::kEnd;
-  if (!whole || body.kind != RegexNode::Kind::kRepeat) return nullptr;
-  return body.children[0].kind == RegexNode::Kind::kCharacters ? &body : nullptr;
-}
-
-// Whether the expression says nothing of what may stand before or behind its match.
-bool IsAnchored(const RegexNode& regex) {
-  return regex.kind == RegexNode::Kind::kSequence && regex.children.size() >= 2 &&
-         regex.children.front().kind == RegexNode::Kind::kStart &&
-         regex.children.back().kind == RegexNode::Kind::kEnd;
 }
 
 }  // namespace
@@ -157,59 +138,6 @@ Result<Symbol> SchemaCompiler::Number(const Facts& facts) {
   }
   if (facts.range.unbounded()) return whole ? json_.AnyInteger() : json_.AnyNumber();
   return whole ? IntegersWithin(builder_, facts.range) : NumbersWithin(builder_, facts.range);
-}
-
-Result<Symbol> SchemaCompiler::String(const Facts& facts) {
-  HONE_TRY(const Symbol content, StringContent(facts));
-  return json_.String(content);
-}
-
-Result<Symbol> SchemaCompiler::StringContent(const Facts& facts) {
-  if (facts.min_length > facts.max_length) return builder_.Nothing();
-  if (facts.expressions.empty()) {
-    return builder_.Repeat(json_.Character(CodePointSet::All()), facts.min_length, facts.max_length);
-  }
-  const Facts::Expression& expression = facts.expressions.front();
-  if (facts.expressions.size() > 1) {
-    const Facts::Expression& second = facts.expressions[1];
-    return BadSchema(second.schema, second.keyword,
-                     "beside {} at {} this cannot be enforced: one string has two "
-                     "expressions",
-                     expression.keyword, expression.schema.path);
-  }
-  std::string text = expression.text;
-  if (expression.whole) {
-    const auto format = FormatExpression(text);
-    if (!format) {
-      return BadSchema(expression.schema, "format", "the format \"{}\" is not known and cannot be enforced",
-                       text.substr(0, 40));
-    }
-    text = *format;
-  }
-  auto regex = ParseRegex(text);
-  if (!regex) return BadSchema(expression.schema, expression.keyword, "{}", regex.error().message);
-  if (facts.min_length > 0 || facts.max_length != kUnbounded) {
-    if (RegexNode* counted = CountedCharacters(*regex)) {
-      counted->min = std::max(counted->min, facts.min_length);
-      counted->max = std::min(counted->max, facts.max_length);
-      if (counted->min > counted->max) return builder_.Nothing();
-    } else {
-      LengthRange length = RegexLength(*regex);
-      if (!expression.whole && !IsAnchored(*regex)) length.max = kUnbounded;
-      const bool holds_min = length.min >= facts.min_length;
-      const bool holds_max = facts.max_length == kUnbounded || length.max <= facts.max_length;
-      if (!holds_min || !holds_max) {
-        return BadSchema(*facts.length_schema, holds_min ? "maxLength" : "minLength",
-                         "beside {} this cannot be enforced: say it in the expression, with {{n,m}}",
-                         expression.keyword);
-      }
-    }
-  }
-  const auto content =
-      RegexToGrammar(builder_, *regex, expression.whole ? RegexMatch::kWhole : RegexMatch::kContains,
-                     [&](const CodePointSet& set) { return json_.Character(set); });
-  if (!content) return BadSchema(expression.schema, expression.keyword, "{}", content.error().message);
-  return *content;
 }
 
 Result<Symbol> SchemaCompiler::Array(const Facts& facts) {

@@ -137,6 +137,21 @@ TEST(JsonSchema, PatternsContainUnlessAnchored) {
             std::string::npos);
 }
 
+TEST(JsonSchema, ExpressionsAndLengthsHoldTogether) {
+  constexpr auto kSchema = R"({"type": "string", "pattern": "a+b", "minLength": 4, "maxLength": 6})";
+  for (const char* text : {"\"xaab\"", "\"aaab\"", "\"abcdef\"", "\"\\\"xab\\n\""})
+    EXPECT_TRUE(Accepts(kSchema, text)) << text;
+  for (const char* text : {"\"aab\"", "\"abcdefg\"", "\"aaaa\"", "\"xaxbxb\""})
+    EXPECT_FALSE(Accepts(kSchema, text)) << text;
+  constexpr auto kBoth =
+      R"({"allOf": [{"pattern": "^[a-f]+$"}, {"pattern": "(ab)+$"}, {"pattern": "^.c"}], "type": "string"})";
+  EXPECT_TRUE(Accepts(kBoth, "\"acab\""));
+  EXPECT_FALSE(Accepts(kBoth, "\"acabg\""));
+  EXPECT_FALSE(Accepts(kBoth, "\"abab\""));
+  EXPECT_FALSE(Accepts(R"({"type": "string", "format": "date", "pattern": "^2026"})", "\"2025-01-01\""));
+  EXPECT_TRUE(Accepts(R"({"type": "string", "format": "date", "pattern": "^2026"})", "\"2026-01-01\""));
+}
+
 TEST(JsonSchema, KnowsFormats) {
   const auto format = [](std::string_view name) {
     return fmt::format(R"({{"type": "string", "format": "{}"}})", name);
@@ -215,7 +230,8 @@ TEST(JsonSchema, RefusesWhatItCannotEnforceByPathAndKeyword) {
       {R"({"oneOf": [{"type": "integer"}, {"type": "number"}]})",
        "#/oneOf: a value might satisfy branches 0 and 1"},
       {R"({"type": "number", "multipleOf": 0.01})", "#/multipleOf"},
-      {R"({"type": "string", "pattern": "a+", "maxLength": 5})", "#/maxLength: beside pattern"},
+      {R"({"type": "string", "pattern": "a{9000}b{9000}c{9000}", "maxLength": 30000})",
+       "#/pattern: regular expression: size"},
       {R"([])", "expected a schema"},
       {R"({"type": "object")", "not valid JSON"},
       {R"({"type": "integer", "minimum": 5, "maximum": 4})", "no text satisfies it"},
