@@ -9,7 +9,8 @@ namespace {
 
 using Kind = RegexNode::Kind;
 
-constexpr size_t kMaximumSteps = 50'000;  // states of the automaton before it is made deterministic
+constexpr size_t kMaximumSteps = 20'000;  // states of the automaton before it is made deterministic
+constexpr size_t kMaximumWork = 300'000;  // states in all subsets together
 
 tl::unexpected<Error> TooLarge() {
   return BadInput("regular expression", "size",
@@ -175,8 +176,10 @@ Result<CharacterAutomaton> CharacterAutomaton::Of(const RegexNode& regex, RegexM
     return known->second;
   };
   number(Closure(automaton, {start}));
+  size_t work = 0;
   for (size_t i = 0; i < subsets.size(); ++i) {
-    if (subsets.size() > kMaximumStates) return TooLarge();
+    work += subsets[i].size();
+    if (subsets.size() > kMaximumStates || work > kMaximumWork) return TooLarge();
     for (const auto& [target, set] : Moves(automaton, Subset(subsets[i]))) {
       const int to = number(target);
       result.states_[i].next.emplace_back(set, to);

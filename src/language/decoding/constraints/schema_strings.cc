@@ -55,15 +55,11 @@ LengthRange LengthOf(const Matcher& matcher) {
 
 // What all the expressions and the bounds on the length allow together.
 Result<CharacterAutomaton> Product(const std::vector<Matcher>& matchers, const Facts& facts) {
-  HONE_TRY(CharacterAutomaton product, CharacterAutomaton::Of(matchers[0].regex, matchers[0].match));
-  for (size_t i = 1; i < matchers.size(); ++i) {
-    HONE_TRY(const CharacterAutomaton next, CharacterAutomaton::Of(matchers[i].regex, matchers[i].match));
+  // The length first: whether it is too large is told at once.
+  HONE_TRY(CharacterAutomaton product, CharacterAutomaton::OfLength(facts.min_length, facts.max_length));
+  for (const Matcher& matcher : matchers) {
+    HONE_TRY(const CharacterAutomaton next, CharacterAutomaton::Of(matcher.regex, matcher.match));
     HONE_TRY(product, product.Intersect(next));
-  }
-  if (facts.min_length > 0 || facts.max_length != kUnbounded) {
-    HONE_TRY(const CharacterAutomaton length,
-             CharacterAutomaton::OfLength(facts.min_length, facts.max_length));
-    HONE_TRY(product, product.Intersect(length));
   }
   return product;
 }

@@ -285,15 +285,15 @@ TEST(JsonSchema, SurvivesDeepAndLongSchemas) {
   deep += "{}" + std::string(5000, '}');
   EXPECT_NE(ErrorOf(deep).find("nested deeper than 256"), std::string::npos);
   std::string chain = R"({"$ref": "#/$defs/d0", "$defs": {)";
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < 2'000; ++i) {
     chain += fmt::format(R"("d{}": {{"type": "array", "items": {{"$ref": "#/$defs/d{}"}}}}, )", i, i + 1);
   }
-  chain += R"("d20000": {"type": "null"}}})";
+  chain += R"("d2000": {"type": "null"}}})";
   EXPECT_EQ(ErrorOf(chain), "");
   std::string references = R"({"$ref": "#/$defs/d0", "$defs": {)";
-  for (int i = 0; i < 20'000; ++i)
+  for (int i = 0; i < 2'000; ++i)
     references += fmt::format(R"("d{}": {{"$ref": "#/$defs/d{}"}}, )", i, i + 1);
-  references += R"("d20000": {"type": "null"}}})";
+  references += R"("d2000": {"type": "null"}}})";
   EXPECT_NE(ErrorOf(references).find("nested deeper than 100"), std::string::npos);
 }
 
