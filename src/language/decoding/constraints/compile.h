@@ -6,6 +6,7 @@
 //   sampler.AddProcessor(std::make_unique<GrammarProcessor>(masks));    // one for each answer
 #pragma once
 
+#include <concepts>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -28,8 +29,13 @@ Result<Constraint> CompileRegex(std::string_view expression);
 // indentation between tokens, none behind the value. Errors name the place and the keyword
 // ("JSON schema: #/properties/a/not: ..."): what no grammar can enforce is refused, never ignored. Numbers
 // without bounds have at most 40 digits on each side of the point.
-Result<Constraint> CompileJsonSchema(const nlohmann::ordered_json& schema);
+Result<Constraint> CompileJsonSchemaValue(const nlohmann::ordered_json& schema);
 Result<Constraint> CompileJsonSchema(std::string_view schema);
+// JSON itself, and nothing that merely turns into JSON or out of it.
+template <std::same_as<nlohmann::ordered_json> Json>
+Result<Constraint> CompileJsonSchema(const Json& schema) {
+  return CompileJsonSchemaValue(schema);
+}
 
 // Any JSON object.
 Result<Constraint> AnyJsonObject();

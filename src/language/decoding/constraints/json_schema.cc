@@ -364,7 +364,7 @@ int DepthOf(const Json& json) {
 
 }  // namespace
 
-Result<Constraint> CompileJsonSchema(const Json& schema) {
+Result<Constraint> CompileJsonSchemaValue(const Json& schema) {
   if (DepthOf(schema) > kDeepestJson)
     return BadInput("JSON schema", "#", "nested deeper than {}", kDeepestJson);
   if (!schema.is_object() && !schema.is_boolean()) {
@@ -381,7 +381,7 @@ Result<Constraint> CompileJsonSchema(const Json& schema) {
 
 Result<Constraint> CompileJsonSchema(std::string_view text) {
   HONE_TRY(const Json schema, ParseSchemaText(text));
-  return CompileJsonSchema(schema);
+  return CompileJsonSchemaValue(schema);
 }
 
 Result<Constraint> AnyJsonObject() {
