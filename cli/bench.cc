@@ -1,4 +1,5 @@
 // hone bench MODEL: how fast a model runs here, beside what the machine's memory allows.
+// hone bench serve: schedules under load, in cli/bench_serve.cc.
 // hone bench kernels: every kernel beside its limit, in cli/bench_kernels.cc.
 #include <fmt/format.h>
 
@@ -184,7 +185,12 @@ Action AddBench(CLI::App& app) {
   CLI::App* kernels =
       app.add_subcommand("kernels", "Measure every kernel beside its limit and beside other libraries");
   const Action bench_kernels = AddBenchKernels(*kernels);
-  return [options, kernels, bench_kernels] { return kernels->parsed() ? bench_kernels() : Run(*options); };
+  CLI::App* serve = app.add_subcommand("serve", "Measure how well a server keeps its promises under load");
+  const Action bench_serve = AddBenchServe(*serve);
+  return [options, kernels, bench_kernels, serve, bench_serve] {
+    if (kernels->parsed()) return bench_kernels();
+    return serve->parsed() ? bench_serve() : Run(*options);
+  };
 }
 
 }  // namespace hone

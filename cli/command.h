@@ -27,6 +27,7 @@ struct Command {
 
 // Sub-commands of sub-commands, in files of their own.
 Action AddBenchKernels(CLI::App& app);  // hone bench kernels
+Action AddBenchServe(CLI::App& app);    // hone bench serve
 
 // The subcommands, each in the file of its name.
 Action AddBench(CLI::App& app);
@@ -42,6 +43,8 @@ Action AddQuantize(CLI::App& app);
 Action AddRandomModel(CLI::App& app);
 Action AddReproduce(CLI::App& app);
 Action AddRun(CLI::App& app);
+Action AddServe(CLI::App& app);
+Action AddSimulate(CLI::App& app);  // in bench_serve.cc
 Action AddTechniques(CLI::App& app);
 Action AddTemplate(CLI::App& app);
 Action AddTokenize(CLI::App& app);

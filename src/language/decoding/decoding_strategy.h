@@ -35,6 +35,7 @@ struct Proposal {
 struct ChosenToken {
   TokenId id = kNoToken;
   std::optional<double> log_probability;  // log-softmax of the raw logits, where it was asked for
+  double log_mass = 0.0;                  // likewise: log(sum(exp(raw logit))), what turns `top` to the same
   std::vector<ScoredToken> top;           // the largest raw logits, as many as were asked for
 };
 

@@ -69,6 +69,7 @@ class Generation {
   const std::string& text() const { return text_; }                   // what the listener was given, together
   const std::string& stop_string() const { return stop_.matched(); }
   const GenerationTimes& times() const { return times_; }
+  int64_t prompt_tokens() const { return strategy_->sequence().prompt_tokens; }
 
   // For whoever drives the steps.
   void StartClock();

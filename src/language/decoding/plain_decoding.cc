@@ -23,15 +23,20 @@ Result<void> PlainDecoding::Propose(int64_t max_rows, Proposal& proposal) {
   proposed_ = std::min(max_rows, length - sequence_.cached);
   next_.reset();
   step_top_.clear();
+  step_scores_.clear();
   const int64_t end = sequence_.cached + proposed_;
-  const bool reads_prompt = options_.prompt_top && sequence_.cached < sequence_.prompt_tokens;
+  const bool reads_prompt =
+      (options_.prompt_top || options_.prompt_scores) && sequence_.cached < sequence_.prompt_tokens;
   proposal.target.runner = &runner_;
   AppendRows(sequence_, sequence_.cached, end, end == length, reads_prompt, proposal.batch);
   return {};
 }
 
 Result<void> PlainDecoding::Receive(int64_t row, std::span<float> logits) {
-  if (row == 0) step_top_.clear();  // the step is run once more
+  if (row == 0) {  // the step is run once more
+    step_top_.clear();
+    step_scores_.clear();
+  }
   const int64_t index = sequence_.cached + row;
   const bool last = index + 1 == static_cast<int64_t>(sequence_.tokens.size());
   std::vector<ScoredToken> top;
@@ -39,6 +44,7 @@ Result<void> PlainDecoding::Receive(int64_t row, std::span<float> logits) {
   // Rows that are read again, after their pages were given up, are there already.
   const auto known = static_cast<int64_t>(prompt_top_.size());
   if (options_.prompt_top && index >= known && index < sequence_.prompt_tokens) step_top_.push_back(top);
+  if (options_.prompt_scores) ScorePrompt(index, logits, top);
   if (!last) return {};
   const double log_mass = options_.log_probabilities ? LogSumExp(logits) : 0.0;
   std::vector<float> raw;
@@ -48,8 +54,21 @@ Result<void> PlainDecoding::Receive(int64_t row, std::span<float> logits) {
   chosen.id = id;
   chosen.top = std::move(top);
   if (options_.log_probabilities) chosen.log_probability = raw[static_cast<size_t>(id)] - log_mass;
+  chosen.log_mass = log_mass;
   next_ = std::move(chosen);
   return {};
+}
+
+void PlainDecoding::ScorePrompt(int64_t index, std::span<const float> logits,
+                                const std::vector<ScoredToken>& top) {
+  const auto known = static_cast<int64_t>(prompt_scores_.size());
+  if (index < known || index + 1 >= sequence_.prompt_tokens) return;
+  ChosenToken token;
+  token.id = sequence_.tokens[static_cast<size_t>(index + 1)];
+  token.log_mass = LogSumExp(logits);
+  token.log_probability = logits[static_cast<size_t>(token.id)] - token.log_mass;
+  token.top = top;
+  step_scores_.push_back(std::move(token));
 }
 
 Result<void> PlainDecoding::Commit(std::vector<ChosenToken>& chosen) {
@@ -58,6 +77,9 @@ Result<void> PlainDecoding::Commit(std::vector<ChosenToken>& chosen) {
   prompt_top_.insert(prompt_top_.end(), std::make_move_iterator(step_top_.begin()),
                      std::make_move_iterator(step_top_.end()));
   step_top_.clear();
+  prompt_scores_.insert(prompt_scores_.end(), std::make_move_iterator(step_scores_.begin()),
+                        std::make_move_iterator(step_scores_.end()));
+  step_scores_.clear();
   if (!next_) return {};
   sampler_.Commit(next_->id);
   sequence_.tokens.push_back(next_->id);

@@ -12,7 +12,8 @@ namespace hone {
 struct PlainDecodingOptions {
   int64_t top = 0;  // how many of the largest raw logits each chosen token brings
   bool log_probabilities = false;
-  bool prompt_top = false;  // keep the `top` largest raw logits of every prompt row too
+  bool prompt_top = false;     // keep the `top` largest raw logits of every prompt row too
+  bool prompt_scores = false;  // and how likely each prompt token but the first was
 };
 
 class PlainDecoding : public DecodingStrategy {
@@ -31,8 +32,12 @@ class PlainDecoding : public DecodingStrategy {
   const Sampler& sampler() const { return sampler_; }
   // One list a prompt row that was run, in order, if asked for.
   const std::vector<std::vector<ScoredToken>>& prompt_top() const { return prompt_top_; }
+  // Prompt tokens 1, 2, .. with their log-probabilities, if asked for.
+  const std::vector<ChosenToken>& prompt_scores() const { return prompt_scores_; }
 
  private:
+  void ScorePrompt(int64_t index, std::span<const float> logits, const std::vector<ScoredToken>& top);
+
   Runner& runner_;
   Sequence& sequence_;
   Sampler sampler_;
@@ -41,6 +46,8 @@ class PlainDecoding : public DecodingStrategy {
   std::optional<ChosenToken> next_;
   std::vector<std::vector<ScoredToken>> step_top_;
   std::vector<std::vector<ScoredToken>> prompt_top_;
+  std::vector<ChosenToken> step_scores_;
+  std::vector<ChosenToken> prompt_scores_;
 };
 
 }  // namespace hone

@@ -100,6 +100,9 @@ class Model {
     return score_bounds_[static_cast<size_t>(layer)];
   }
 
+  // The weights of the norm before the head, [width].
+  std::span<const float> output_norm() const { return output_norm_; }
+
   // The seams. Each works on the active rows of `forward`.
   virtual void Embed(Forward& forward) const;  // tokens -> hidden
   virtual void RunMixer(Forward& forward, int layer) const = 0;

@@ -135,7 +135,7 @@ void Dispatcher::Admit() {
   while (pending < scheduler_.prefill_rows(options_.limits)) {
     Job* job = queue_.Next();
     if (job == nullptr) return;
-    if (job->drop_when_late && now > job->deadline) {
+    if (now > job->deadline) {
       End(*job, JobEnd::kLate);
       continue;
     }
@@ -234,7 +234,9 @@ void Dispatcher::Take(const ItemReport& item, double now, double seconds, std::v
   if (job.times.first_token < 0.0) {
     FirstToken(job, now);
   } else {
-    gaps.push_back((now - job.times.last_token) / static_cast<double>(item.tokens));
+    const double gap = now - job.times.last_token;
+    job.longest_gap = std::max(job.longest_gap, gap);
+    gaps.push_back(gap / static_cast<double>(item.tokens));
   }
   job.times.last_token = now;
 }
@@ -253,7 +255,7 @@ void Dispatcher::Settle(Job& job, const ItemReport& item, double now) {
     End(job, JobEnd::kDone);
   } else if (job.cancelled) {
     End(job, JobEnd::kCancelled);
-  } else if (job.drop_when_late && now > job.deadline) {
+  } else if (now > job.deadline) {
     End(job, JobEnd::kLate);
   } else if (job.preempt || item.lost_pages) {
     GiveUp(job);
@@ -298,7 +300,7 @@ void Dispatcher::MakeRoom(std::vector<JobId> starved) {
 }
 
 void Dispatcher::GiveUp(Job& job) {
-  if (job.drop_when_late) return End(job, JobEnd::kLate);
+  if (job.speculative) return End(job, JobEnd::kLate);
   job.preempt = false;
   executor_.Preempt(job);
   ++job.preemptions;

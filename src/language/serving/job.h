@@ -15,10 +15,10 @@ struct JobRequest {
   int priority = 0;           // higher goes first, whoever asked
   int64_t prompt_tokens = 0;  // > 0
   int64_t answer_tokens = 0;  // at most
-  // Work that is worthless late (a speculative call): ended with kLate where it has not ended by `deadline`,
-  // seconds of the scheduler's clock, and dropped rather than run again when its pages are needed.
+  // Seconds of the scheduler's clock; what has not ended by then is ended with kLate.
   double deadline = std::numeric_limits<double>::infinity();
-  bool drop_when_late = false;
+  // Worthless late, such as an agent's guess: ended rather than run again when its pages are needed.
+  bool speculative = false;
   JobId after = kNoJob;  // starts once that job's prompt is read or it has ended: the two share a prompt
 };
 
@@ -50,6 +50,7 @@ struct Job : JobRequest {
   bool cancelled = false;
   bool preempt = false;       // gives its pages up when its step is over
   bool starved = false;       // found no pages; waits until others give some back
+  double longest_gap = 0.0;   // seconds between two of its tokens
   double busy_seconds = 0.0;  // its part of the steps that read its prompt
   JobTimes times;
 

@@ -202,8 +202,8 @@ TEST(Dispatcher, EndsWhatCannotFitAlone) {
 TEST(Dispatcher, DropsSpeculativeWorkThatIsLateOrInTheWay) {
   World world("chunked:64", 320);
   const JobId main = world.Submit(0.0, {64, 220});
-  const JobId call = world.Submit(0.1, {64, 200}, {.deadline = 100.0, .drop_when_late = true});
-  const JobId late = world.Submit(0.2, {32, 200}, {.deadline = 0.5, .drop_when_late = true});
+  const JobId call = world.Submit(0.1, {64, 200}, {.deadline = 100.0, .speculative = true});
+  const JobId late = world.Submit(0.2, {32, 200}, {.deadline = 0.5, .speculative = true});
   world.machine.Run();
   EXPECT_EQ(world.ended.at(main).end, JobEnd::kDone);
   EXPECT_EQ(world.ended.at(main).job.preemptions, 0);
@@ -257,8 +257,8 @@ RC_GTEST_PROP(Dispatcher, EndsEveryJobOnce, ()) {
     JobRequest request;
     request.tenant = std::string(1, static_cast<char>('a' + *rc::gen::inRange(0, 3)));
     request.priority = *rc::gen::inRange(0, 3);
-    request.drop_when_late = *rc::gen::inRange(0, 8) == 0;
-    if (request.drop_when_late) request.deadline = at + *rc::gen::inRange(0, 3000) / 1000.0;
+    request.speculative = *rc::gen::inRange(0, 8) == 0;
+    if (request.speculative) request.deadline = at + *rc::gen::inRange(0, 3000) / 1000.0;
     request.after =
         i > 0 && *rc::gen::inRange(0, 4) == 0 ? static_cast<JobId>(*rc::gen::inRange(1, i + 1)) : kNoJob;
     const JobId id = world.Submit(at,
