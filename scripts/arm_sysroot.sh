@@ -9,7 +9,7 @@ set -eu
 
 folder=$1
 packages='libhwy-dev libexpected-dev libxxhash-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libcli11-dev libpcre2-dev
-libicu-dev libcurl4-openssl-dev libssl-dev libgtest-dev librapidcheck-dev'
+libicu-dev libcurl4-openssl-dev libssl-dev libboost-dev libgtest-dev librapidcheck-dev'
 # The cross compiler brings these.
 brought='libc6_* libc6-dev_* libc-dev-bin_* libcrypt* libgcc* libstdc++* gcc-12-base_* linux-libc-dev_* rpcsvc-proto_*'
 

@@ -32,6 +32,7 @@ header pcre2.h libpcre2-dev
 header unicode/uchar.h libicu-dev
 header curl/curl.h libcurl4-openssl-dev
 header openssl/evp.h libssl-dev
+header boost/beast.hpp libboost-dev
 '
 needs_of_test='
 header gtest/gtest.h libgtest-dev
