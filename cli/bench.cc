@@ -184,6 +184,7 @@ Action AddBench(CLI::App& app) {
   app.add_flag("--json", options->json, "Write one JSON object");
   CLI::App* kernels =
       app.add_subcommand("kernels", "Measure every kernel beside its limit and beside other libraries");
+  kernels->footer("Example: hone bench kernels --formats q4_0,f16 --json");
   const Action bench_kernels = AddBenchKernels(*kernels);
   CLI::App* serve = app.add_subcommand("serve", "Measure how well a server keeps its promises under load");
   const Action bench_serve = AddBenchServe(*serve);

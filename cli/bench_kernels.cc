@@ -1,4 +1,5 @@
-// hone bench kernels: every kernel beside its limit, and beside OpenBLAS and oneDNN where they are installed.
+// hone bench kernels: every kernel beside its limit, and beside OpenBLAS and oneDNN where they are installed
+// and llama.cpp's where --ggml names them.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -21,6 +22,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   KernelSpeedOptions speed;
+  std::string ggml;
   int threads = 0;
   bool json = false;
 };
@@ -37,10 +39,7 @@ Json ToJson(const KernelSpeed& speed) {
        speed.speed},
       {"limit", speed.limit},
       {"fraction", speed.fraction}};
-  if (!speed.peer.empty()) {
-    json["peer"] = speed.peer;
-    json["peer_ratio"] = speed.peer_ratio;
-  }
+  for (const PeerRatio& peer : speed.peers) json["peer_ratios"][peer.peer] = peer.ratio;
   return json;
 }
 
@@ -56,11 +55,11 @@ void Print(const MachineLimits& limits, const PeerProducts& peers, double cores,
   for (const KernelSpeed& speed : all) {
     fmt::print("{:<24} {:<44} {:>11.1f} {:>10.1f}  {:>5.0f} of {:<20} ", speed.kernel, speed.shape,
                speed.seconds * 1e6, speed.speed / 1e9, 100.0 * speed.fraction, speed.limit);
-    fmt::print("{}\n", speed.peer.empty() ? std::string()
-                                          : fmt::format("{:>5.2f}x {}", speed.peer_ratio, speed.peer));
+    for (const PeerRatio& peer : speed.peers) fmt::print("{:>5.2f}x {}  ", peer.ratio, peer.peer);
+    fmt::print("\n");
   }
   fmt::print(
-      "peer: how many times faster hone is than the other library on the same shape, which may add in any "
+      "peers: how many times faster hone is than the other library on the same shape, which may add in any "
       "order; "
       "hone's order is fixed\n");
   if (!peers.has_floats()) fmt::print("OpenBLAS is not installed (Debian: libopenblas0)\n");
@@ -70,6 +69,10 @@ void Print(const MachineLimits& limits, const PeerProducts& peers, double cores,
 Result<void> Run(const Options& options) {
   const int threads = options.threads > 0 ? options.threads : DefaultThreads();
   const auto peers = LoadPeerProducts(threads);
+  std::unique_ptr<PeerGgml> ggml;
+  if (!options.ggml.empty()) {
+    HONE_TRY(ggml, LoadPeerGgml(options.ggml, threads));
+  }
   HONE_CHECK_OK(InitCpuTarget());
   ComputePool pool(threads);
   const auto share = pool.MakeShare();
@@ -83,6 +86,7 @@ Result<void> Run(const Options& options) {
         threads, cores);
   }
   KernelSpeedOptions speed = options.speed;
+  speed.ggml = ggml.get();
   std::unique_ptr<Progress> bar;
   const std::atomic<bool>& interrupted = CatchInterrupts();
   speed.progress = [&](int64_t done, int64_t total) -> Result<void> {
@@ -124,6 +128,10 @@ Action AddBenchKernels(CLI::App& app) {
   app.add_option("--rounds", options->speed.rounds, "Readings of every figure, of which the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  app.add_option(
+      "--ggml", options->ggml,
+      "Folder of llama.cpp's libggml-base.so and libggml-cpu.so, or of a fork's libggml.so: measure "
+      "its kernels too");
   app.add_flag("--json", options->json, "Write one JSON object");
   return [options] { return Run(*options); };
 }

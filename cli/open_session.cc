@@ -20,6 +20,7 @@ Result<OpenedSession> OpenSession(const ModelOptions& model, int64_t context, in
   load.progress = true;
   load.context = context;
   load.rope_scaling = model.rope_scaling;
+  load.plan = &plan;
   HONE_TRY(auto loaded, LoadModel(path, *engine, load));
   for (const std::string& warning : loaded->tokenizer().warnings()) LogWarning("{}: {}", path, warning);
   SessionOptions options;

@@ -16,9 +16,12 @@
 #include "core/base/progress.h"
 #include "core/downloads/model_cache.h"
 #include "language/quantization/methods.h"
+#include "language/quantization/mixed_model.h"
 
 namespace hone {
 namespace {
+
+constexpr std::string_view kMixedType = "mixed2";
 
 struct Options {
   std::string from;
@@ -32,6 +35,7 @@ struct Options {
   std::string save_importance;            // a file to write
   std::vector<std::string> tensor_types;  // NAME=TYPE
   int threads = 0;
+  double bits = 2.91;
   bool uniform = false;
   bool no_substitutes = false;
   bool allow_requantize = false;
@@ -133,7 +137,36 @@ Result<std::unique_ptr<PreparedMethod>> Prepare(const Options& options, const st
   return PrepareMethod(method.method, from, std::move(source), std::move(quantize), std::move(calibration));
 }
 
+// Into a plan: a format that no GGUF file has.
+Result<void> RunMixed(const Options& options) {
+  HONE_TRY(const std::string from, ResolveModel(options.from));
+  if (options.text.empty()) return WrongUsage("quantize: --type mixed2 calibrates on a text (--text FILE)");
+  HONE_TRY(CalibrationSettings calibration, ReadCalibration(options));
+  HONE_TRY(const MixedOptions mixed, OptionsForBits(options.bits));
+  std::optional<Progress> bar;
+  calibration.progress = [&](int64_t done, int64_t total) {
+    if (!bar) bar.emplace("calibrating", static_cast<uint64_t>(total), Progress::Unit::kItems);
+    bar->Update(static_cast<uint64_t>(done));
+  };
+  HONE_TRY(const MixedPlan model, QuantizeModelMixed(from, calibration, mixed));
+  bar.reset();
+  HONE_CHECK_OK(WritePlan(model.plan, options.to));
+  if (options.json) {
+    const nlohmann::ordered_json json = {{"plan", options.to},
+                                         {"matrices", model.matrices},
+                                         {"weights", model.weights},
+                                         {"bytes", model.bytes},
+                                         {"bits_per_weight", model.BitsPerWeight()}};
+    fmt::print("{}\n", json.dump(2));
+  } else {
+    fmt::print("{}: {} matrices in {}, {:.3f} bits a weight; run it with --plan {}\n", options.to,
+               model.matrices, ReadableSize(model.bytes), model.BitsPerWeight(), options.to);
+  }
+  return {};
+}
+
 Result<void> Run(const Options& options) {
+  if (options.type == kMixedType) return RunMixed(options);
   HONE_TRY(const std::string from, ResolveModel(options.from));
   Importance importance;
   if (!options.importance.empty()) {
@@ -186,8 +219,12 @@ Action AddQuantize(CLI::App& app) {
   app.add_option("IN", options->from,
                  "A GGUF file, a Hugging Face folder or the name of a model that was pulled")
       ->required();
-  app.add_option("OUT", options->to, "The GGUF file to write")->required();
-  app.add_option("--type", options->type, "One of " + TypeNames())->capture_default_str();
+  app.add_option("OUT", options->to, "The GGUF file to write, or with --type mixed2 the folder of the plan")
+      ->required();
+  app.add_option("--type", options->type,
+                 "One of " + TypeNames() + ", or mixed2: 2, 4 and 16 bits in one matrix, by GPTQ on --text")
+      ->capture_default_str();
+  app.add_option("--bits", options->bits, "Bits a weight of --type mixed2")->capture_default_str();
   app.add_option("--method", options->method, "One of " + MethodNames())->capture_default_str();
   app.add_option("--text", options->text,
                  "A text to calibrate on, for the methods that do; - reads standard input");

@@ -1,6 +1,7 @@
 // hone tune kernels and hone bench kernels.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -70,9 +71,35 @@ TEST(BenchKernels, RefusesWhatItDoesNotKnow) {
   const ProgramRun unknown = RunHone("bench kernels --formats q9");
   EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_NE(unknown.err.find("unknown weight format q9"), std::string::npos) << unknown.err;
+  const ProgramRun no_ggml = RunHone("bench kernels --ggml /nowhere");
+  EXPECT_EQ(no_ggml.exit_code, 3);
+  EXPECT_NE(no_ggml.err.find("/nowhere: ggml: no ggml_init in its libraries"), std::string::npos)
+      << no_ggml.err;
   const ProgramRun nothing = RunHone("bench");
   EXPECT_EQ(nothing.exit_code, 2);
   EXPECT_NE(nothing.err.find("MODEL is missing"), std::string::npos) << nothing.err;
+}
+
+TEST(BenchKernels, ShowsAnExampleOfItsOwn) {
+  const ProgramRun help = RunHone("bench kernels --help");
+  EXPECT_NE(help.out.find("Example: hone bench kernels"), std::string::npos) << help.out;
+}
+
+// Names a folder of llama.cpp's libraries where there is one.
+TEST(BenchKernels, MeasuresGgmlInTheSameRun) {
+  const char* folder = std::getenv("HONE_GGML");
+  if (folder == nullptr) GTEST_SKIP() << "set HONE_GGML to the folder of libggml-base.so and libggml-cpu.so";
+  const ProgramRun run =
+      RunHone(std::string("bench kernels --formats q4_0 --rounds 1 --json --ggml ") + folder);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  int measured = 0;
+  const Json json = Json::parse(run.out);
+  for (const Json& kernel : json["kernels"]) {
+    if (!kernel.contains("peer_ratios") || !kernel["peer_ratios"].contains("ggml")) continue;
+    EXPECT_GT(kernel["peer_ratios"]["ggml"].get<double>(), 0.0);
+    ++measured;
+  }
+  EXPECT_EQ(measured, 6) << "three products and three of attention";
 }
 
 }  // namespace

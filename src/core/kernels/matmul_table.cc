@@ -15,7 +15,10 @@ bool SameMatrix(const MatmulKey& a, MatmulKey b) {
 int64_t BuiltInRowsPerTask(const MatmulKey& key) {
   constexpr int64_t kBytes = 3 << 20;
   constexpr int64_t kProducts = 16'000'000;
-  const int64_t group_bytes = std::max<int64_t>(1, FindWeightFormat(key.format)->GroupBytes(key.columns));
+  const WeightFormat* format = FindWeightFormat(key.format);
+  // A format that belongs to one matrix is not in the table; three bits a weight.
+  const int64_t group_bytes =
+      format == nullptr ? 6 * key.columns : std::max<int64_t>(1, format->GroupBytes(key.columns));
   const int64_t group_products = std::max<int64_t>(1, key.activation_rows * key.columns * kRowGroup);
   return std::max<int64_t>(1, std::min(kBytes / group_bytes, kProducts / group_products)) * kRowGroup;
 }

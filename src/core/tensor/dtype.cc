@@ -18,6 +18,7 @@ constexpr std::array kTypes = {
     DTypeInfo{DType::kQ3_K, "Q3_K", 11, 256, 110},   DTypeInfo{DType::kQ4_K, "Q4_K", 12, 256, 144},
     DTypeInfo{DType::kQ5_K, "Q5_K", 13, 256, 176},   DTypeInfo{DType::kQ6_K, "Q6_K", 14, 256, 210},
     DTypeInfo{DType::kIQ4_NL, "IQ4_NL", 20, 32, 18}, DTypeInfo{DType::kIQ4_XS, "IQ4_XS", 23, 256, 136},
+    DTypeInfo{DType::kMixed2, "MIXED2", -1, 16, 0},
 };
 
 }  // namespace
@@ -25,8 +26,9 @@ constexpr std::array kTypes = {
 const DTypeInfo& Info(DType type) { return kTypes[static_cast<size_t>(type)]; }
 
 std::optional<DType> DTypeFromGgml(uint32_t ggml_id) {
-  const auto* found = std::find_if(kTypes.begin(), kTypes.end(),
-                                   [&](const DTypeInfo& info) { return static_cast<uint32_t>(info.ggml_id) == ggml_id; });
+  const auto* found = std::find_if(kTypes.begin(), kTypes.end(), [&](const DTypeInfo& info) {
+    return info.ggml_id >= 0 && static_cast<uint32_t>(info.ggml_id) == ggml_id;
+  });
   if (found == kTypes.end()) return std::nullopt;
   return found->type;
 }

@@ -39,6 +39,11 @@ double MeanSeconds(double seconds, const std::function<void()>& call) {
   return spent / static_cast<double>(calls);
 }
 
+// Of matrices or caches: so many that each comes from memory, or one that stays in cache.
+int CopiesFor(uint64_t bytes, bool streamed) {
+  return streamed ? static_cast<int>(std::max<uint64_t>(1, kStreamedBytes / bytes)) : 1;
+}
+
 struct ProductPoint {
   int64_t rows, columns, activation_rows;
   bool streamed;
@@ -111,11 +116,20 @@ class Bench {
     const bool has_peer = floats ? peers_.has_floats() : peers_.has_bytes();
     std::unique_ptr<PeerSubject> peer;
     if (has_peer) peer = std::make_unique<PeerSubject>(peers_, point, floats);
-    std::vector<double> own, theirs;
+    const uint64_t matrix_bytes =
+        static_cast<uint64_t>(RowBytes(format.source(), point.columns) * point.rows);
+    const int copies = CopiesFor(matrix_bytes, point.streamed);
+    std::unique_ptr<PeerGgml::Graph> ggml;
+    if (options_.ggml != nullptr) {
+      ggml =
+          options_.ggml->Products(format.source(), point.activation_rows, point.rows, point.columns, copies);
+    }
+    std::vector<double> own, theirs, ggmls;
     for (int round = 0; round < options_.rounds; ++round) {
       own.push_back(subject.Measure(share_, NumericMode::kFast, point.activation_rows, choice,
                                     options_.reading_seconds));
       if (peer) theirs.push_back(peer->Measure(options_.reading_seconds));
+      if (ggml) ggmls.push_back(MeanSeconds(options_.reading_seconds, [&] { ggml->Run(); }) / copies);
     }
     KernelSpeed speed;
     speed.kernel = fmt::format("product {}, {}", Info(format.source()).name,
@@ -132,9 +146,10 @@ class Bench {
       Limit(speed, "byte dots", operations, limits_.byte_operations);
     }
     if (peer) {
-      speed.peer = floats ? "OpenBLAS, float32" : "oneDNN, int8 without block scales";
-      speed.peer_ratio = Median(theirs) / speed.seconds;
+      speed.peers.push_back({floats ? "OpenBLAS, float32" : "oneDNN, int8 without block scales",
+                             Median(theirs) / speed.seconds});
     }
+    if (ggml) speed.peers.push_back({"ggml", Median(ggmls) / speed.seconds});
     all_.push_back(std::move(speed));
     return {};
   }
@@ -144,10 +159,16 @@ class Bench {
     const bool decode = rows == 1;
     HONE_TRY(AttentionSubject subject, AttentionSubject::Create(account_, shape, TileFormat::kF16, entries,
                                                                 decode ? kStreamedBytes : 0));
-    std::vector<double> seconds;
-    for (int round = 0; round < options_.rounds; ++round)
+    const int copies = CopiesFor(subject.layer_bytes(), decode);
+    std::unique_ptr<PeerGgml::Graph> ggml;
+    if (options_.ggml != nullptr) ggml = options_.ggml->Attention(shape, rows, entries, copies);
+    std::vector<double> seconds, ggmls;
+    for (int round = 0; round < options_.rounds; ++round) {
       seconds.push_back(subject.Measure(share_, rows, options_.reading_seconds));
+      if (ggml) ggmls.push_back(MeanSeconds(options_.reading_seconds, [&] { ggml->Run(); }) / copies);
+    }
     KernelSpeed speed;
+    if (ggml) speed.peers.push_back({"ggml", Median(ggmls) / Median(seconds)});
     speed.kernel = decode ? "attention f16, decode" : "attention f16, prompt";
     speed.shape = fmt::format("9 heads over 3, 64 wide, {} rows, {} entries", rows, entries);
     speed.seconds = Median(seconds);

@@ -10,25 +10,31 @@
 #include "core/base/compute_share.h"
 #include "core/base/memory_account.h"
 #include "evaluation/metrics/machine_probe.h"
+#include "evaluation/metrics/peer_ggml.h"
 #include "evaluation/metrics/peer_products.h"
 
 namespace hone {
+
+struct PeerRatio {
+  std::string peer;
+  double ratio = 0.0;  // the peer's time over hone's, same shape, in turn
+};
 
 struct KernelSpeed {
   std::string kernel;  // "product Q4_0, flat"
   std::string shape;   // "4096 x 4096, 8 rows"
   std::string limit;   // "memory", "cache", "byte dots", "fused multiply-adds"
   double seconds = 0.0;
-  double speed = 0.0;       // in the limit's unit: bytes or operations a second
-  double fraction = 0.0;    // of the limit
-  std::string peer;         // empty: none here
-  double peer_ratio = 0.0;  // the peer's time over hone's, same shape, in turn
+  double speed = 0.0;     // in the limit's unit: bytes or operations a second
+  double fraction = 0.0;  // of the limit
+  std::vector<PeerRatio> peers;
 };
 
 struct KernelSpeedOptions {
   std::vector<std::string> formats;  // names of weight formats; empty: all
   int rounds = 5;                    // a figure is the median of so many readings
   double reading_seconds = 0.02;
+  const PeerGgml* ggml = nullptr;  // a peer of the quantized products and of attention, where given
   std::function<Result<void>(int64_t done, int64_t total)> progress;
 };
 

@@ -16,7 +16,8 @@ double Seconds() {
 }  // namespace
 
 Result<MatmulSubject> MatmulSubject::Create(MemoryAccount& account, const WeightFormat& format, int64_t rows,
-                                            int64_t columns, uint64_t bytes) {
+                                            int64_t columns, uint64_t bytes,
+                                            std::span<const std::byte> file_rows) {
   MatmulSubject subject;
   const auto groups = static_cast<uint64_t>((rows + kRowGroup - 1) / kRowGroup);
   const auto group_bytes = static_cast<uint64_t>(format.GroupBytes(columns));
@@ -26,8 +27,11 @@ Result<MatmulSubject> MatmulSubject::Create(MemoryAccount& account, const Weight
   // Small positive numbers whatever the type: the speed does not depend on values that are neither NaN nor
   // denormal.
   std::mt19937 random(1);
-  std::vector<std::byte> file(static_cast<size_t>(kRowGroup * RowBytes(format.source(), columns)));
-  for (std::byte& byte : file) byte = static_cast<std::byte>(random() & 0x3B);
+  std::vector<std::byte> file(file_rows.begin(), file_rows.end());
+  if (file.empty()) {
+    file.resize(static_cast<size_t>(kRowGroup * RowBytes(format.source(), columns)));
+    for (std::byte& byte : file) byte = static_cast<std::byte>(random() & 0x3B);
+  }
   std::byte* data = subject.weights_.data();
   format.PackGroup(file.data(), kRowGroup, columns, data);
   for (uint64_t i = 1; i < subject.copies_ * groups; ++i)

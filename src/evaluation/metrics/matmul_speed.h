@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "core/base/compute_share.h"
@@ -15,9 +16,11 @@ namespace hone {
 // cache holds the next one, as it is in a model; and random activations.
 class MatmulSubject {
  public:
-  // As many copies as make up `bytes`, at least one. [rows, columns] fits the format.
+  // As many copies as make up `bytes`, at least one. [rows, columns] fits the format. `file_rows` is what
+  // PackGroup takes for 16 rows, of which all consist; empty: random codes.
   static Result<MatmulSubject> Create(MemoryAccount& account, const WeightFormat& format, int64_t rows,
-                                      int64_t columns, uint64_t bytes);
+                                      int64_t columns, uint64_t bytes,
+                                      std::span<const std::byte> file_rows = {});
 
   // Seconds that one product with `activation_rows` rows takes, cut into tasks as the choice says: the mean
   // over products that last `seconds` together, at least one each. The preparation of the activations is not

@@ -27,6 +27,7 @@ Result<Session> Session::Load(const std::string& name, const LoadOptions& load,
   HONE_TRY(const std::string path, ResolveModel(name));
   LoadOptions stretched = load;
   if (stretched.context == 0) stretched.context = options.context;
+  if (stretched.plan == nullptr) stretched.plan = &options.plan;
   HONE_TRY(auto model, LoadModel(path, *engine, stretched));
   return Create(std::move(engine), std::move(model), options);
 }

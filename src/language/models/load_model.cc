@@ -6,6 +6,8 @@
 
 #include "core/formats/safetensors/json_file.h"
 #include "language/models/families.h"
+#include "language/models/mixed_plan.h"
+#include "language/models/model_hash.h"
 #include "language/models/weight_loader.h"
 
 namespace hone {
@@ -83,6 +85,18 @@ std::vector<float> ScoreBounds(const ModelConfig& config, const RopeTables& rope
   return norms;
 }
 
+// The matrices that a plan gives, made for exactly these weights.
+Result<MixedTensors> PlannedWeights(const std::string& path, const Plan* plan) {
+  if (plan == nullptr || !plan->parts.contains(std::string(kMixedPart))) return MixedTensors{};
+  const PlanPart& part = plan->parts.at(std::string(kMixedPart));
+  HONE_CHECK_OK(CheckFits(kMixedPart, part, [&](PlanKey key) -> Result<std::string> {
+    if (key == PlanKey::kWeights) return WeightsHash(path);
+    return BadInput(part.source.empty() ? "plan" : part.source, fmt::format("parts.{}.made_for", kMixedPart),
+                    "found {}, expected weights alone", Name(key));
+  }));
+  return ReadMixedPart(part);
+}
+
 }  // namespace
 
 std::span<const Family> Families() { return kFamilies; }
@@ -98,7 +112,8 @@ class ModelBuilder {
     }
     HONE_TRY(RopeTables rope, MakeRopeTables(config, path));
     const std::unique_ptr<ComputeShare> share = engine.pool.MakeShare();
-    WeightLoader loader(*opened.weights, engine.accounts.weights, *share, options.progress);
+    HONE_TRY(const MixedTensors mixed, PlannedWeights(path, options.plan));
+    WeightLoader loader(*opened.weights, engine.accounts.weights, *share, options.progress, mixed);
     const uint64_t used_before = engine.accounts.weights.used();
     const auto* family = std::find_if(std::begin(kFamilies), std::end(kFamilies),
                                       [&](const Family& f) { return f.name == config.family; });
@@ -111,6 +126,9 @@ class ModelBuilder {
     HONE_TRY(auto output_norm,
              loader.Vector("output_norm.weight", config.width, opened.weights->norm_offset()));
     HONE_TRY(std::unique_ptr<Model> model, family->load(config, loader));
+    HONE_CHECK_OK(loader.CheckAllUsed());
+    if (!mixed.empty()) model->loaded_parts_ = {kMixedPart};
+    model->formats_ = loader.TakeFormats();
     model->embedding_ = std::move(embedding);
     model->head_ = std::move(head);
     model->output_norm_ = std::move(output_norm);

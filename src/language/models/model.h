@@ -21,6 +21,7 @@
 namespace hone {
 
 class Forward;
+struct Plan;
 
 // The rotations of a model: of full-attention layers, by LongRopeSet (the same where there is but one), and
 // of sliding-window layers.
@@ -72,6 +73,7 @@ struct LoadOptions {
   // asked for.
   int64_t context = 0;
   std::string rope_scaling;  // "linear" or "yarn" in the place of what the file says; empty: the file's
+  const Plan* plan = nullptr;  // of its parts those that act at load; null: none
 };
 
 class Model {
@@ -88,6 +90,9 @@ class Model {
   // Bytes of packed weights that decoding one token reads (the head included, one row of an untied
   // embedding).
   uint64_t weight_bytes_per_token() const { return weight_bytes_per_token_; }
+
+  // The names of the plan's parts that acted when it was loaded.
+  std::span<const std::string_view> loaded_parts() const { return loaded_parts_; }
 
   // Every weight, in the order of loading; a tied embedding stands once, as the head.
   std::span<const WeightInfo> weights() const { return weights_; }
@@ -128,6 +133,8 @@ class Model {
   uint64_t weight_bytes_ = 0;
   uint64_t weight_bytes_per_token_ = 0;
   std::vector<Buffer> storage_;
+  std::vector<std::unique_ptr<WeightFormat>> formats_;  // that belong to single matrices
+  std::vector<std::string_view> loaded_parts_;
   std::vector<WeightInfo> weights_;
   std::vector<float> score_bounds_;  // [layers], or empty
   Linear embedding_;

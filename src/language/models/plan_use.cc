@@ -5,6 +5,7 @@
 
 #include "core/base/text_distance.h"
 #include "language/models/matmul_plan.h"
+#include "language/models/mixed_plan.h"
 #include "language/models/model_hash.h"
 #include "language/models/runner.h"
 #include "language/models/softmax_plan.h"
@@ -27,6 +28,8 @@ std::span<const PlanUse> PlanUses() {
        UseMatmulTable},
       {kSoftmaxPart, "a fixed number to subtract in each softmax, by layer and KV head (FlashDecoding++)",
        PlanStage::kRunner, UseSoftmaxPart},
+      {kMixedPart, "weights of 2, 4 and 16 bits in one matrix, in the place of the file's", PlanStage::kLoad,
+       UseMixedPart},
   };
   return kUses;
 }

@@ -17,8 +17,8 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 }  // namespace
 
 WeightLoader::WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share,
-                           bool progress)
-    : source_(source), account_(account), share_(share) {
+                           bool progress, const MixedTensors& mixed)
+    : source_(source), account_(account), share_(share), mixed_(mixed) {
   if (progress)
     progress_ = std::make_unique<Progress>("loading", source.total_bytes(), Progress::Unit::kBytes);
 }
@@ -33,6 +33,8 @@ Result<Linear> WeightLoader::Matrix(const std::string& name, int64_t rows, int64
     return BadInput(source_.path(), own_name, "shape {}, expected [{}, {}]", ShapeText(tensor->shape), rows,
                     columns);
   }
+  if (const auto mixed = mixed_.find(weight_name); mixed != mixed_.end())
+    return MixedMatrix(name, rows, columns, mixed->second);
   const WeightFormat* format = FindWeightFormat(tensor->type);
   if (format == nullptr) {
     return BadInput(source_.path(), own_name, "type {}, which no kernel multiplies", Info(tensor->type).name);
@@ -73,6 +75,42 @@ Result<Linear> WeightLoader::Matrix(const std::string& name, int64_t rows, int64
   storage_.push_back(std::move(packed));
   HONE_TRY(linear.bias, OptionalVector(name + ".bias", rows));
   return linear;
+}
+
+Result<Linear> WeightLoader::MixedMatrix(const std::string& name, int64_t rows, int64_t columns,
+                                         const MixedTensor& mixed) {
+  const int64_t groups = (rows + kRowGroup - 1) / kRowGroup;
+  if (mixed.layout.columns != columns || mixed.groups != groups) {
+    return BadInput("plan", fmt::format("parts.{}.{}.weight", kMixedPart, name),
+                    "{} groups of {} columns, expected {} of {}", mixed.groups, mixed.layout.columns, groups,
+                    columns);
+  }
+  formats_.push_back(MakeMixedFormat(mixed.layout));
+  const WeightFormat& format = *formats_.back();
+  const int64_t group_bytes = format.GroupBytes(columns);
+  HONE_TRY(Buffer packed, Buffer::Allocate(account_, static_cast<uint64_t>(groups * group_bytes)));
+  for (int64_t group = 0; group < groups; ++group) {
+    format.PackGroup(mixed.bytes.data() + group * mixed.layout.bytes(), kRowGroup, columns,
+                     packed.data() + group * group_bytes);
+  }
+  mixed_used_.push_back(name + ".weight");
+  Linear linear;
+  linear.name = name;
+  linear.op = OperatorOfWeight(name);
+  linear.weight = {&format, rows, columns, packed.data()};
+  weights_.push_back({name, linear.op, format.source(), rows, columns, packed.size()});
+  storage_.push_back(std::move(packed));
+  HONE_TRY(linear.bias, OptionalVector(name + ".bias", rows));
+  return linear;
+}
+
+Result<void> WeightLoader::CheckAllUsed() const {
+  for (const auto& [name, tensor] : mixed_) {
+    if (std::find(mixed_used_.begin(), mixed_used_.end(), name) == mixed_used_.end())
+      return BadInput("plan", fmt::format("parts.{}.{}", kMixedPart, name), "{} has no such matrix",
+                      source_.path());
+  }
+  return {};
 }
 
 Result<std::vector<float>> WeightLoader::Vector(const std::string& name, int64_t size, float offset) {

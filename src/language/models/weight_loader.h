@@ -13,6 +13,7 @@
 #include "core/base/result.h"
 #include "core/formats/gguf/gguf_file.h"
 #include "core/kernels/matmul.h"
+#include "language/models/mixed_plan.h"
 #include "language/models/model.h"
 #include "language/models/weight_source.h"
 
@@ -20,7 +21,9 @@ namespace hone {
 
 class WeightLoader {
  public:
-  WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share, bool progress);
+  // Matrices that `mixed` has stand in the place of the source's.
+  WeightLoader(const WeightSource& source, MemoryAccount& account, ComputeShare& share, bool progress,
+               const MixedTensors& mixed);
 
   bool Has(std::string_view name) const { return source_.Find(name) != nullptr; }
   // NAME.weight [rows, columns] and, where the source has it, NAME.bias [rows]. The file's pages are given
@@ -37,15 +40,24 @@ class WeightLoader {
   // bounds the layer's scores. Layers in order; empty: no norms.
   void NoteHeadNorms(float gains) { head_norms_.push_back(gains); }
   std::vector<float> TakeHeadNorms() { return std::move(head_norms_); }
+  std::vector<std::unique_ptr<WeightFormat>> TakeFormats() { return std::move(formats_); }
+  // Fails where `mixed` held a matrix that no one asked for.
+  Result<void> CheckAllUsed() const;
   std::vector<WeightInfo> TakeWeights() { return std::move(weights_); }
 
  private:
+  Result<Linear> MixedMatrix(const std::string& name, int64_t rows, int64_t columns,
+                             const MixedTensor& mixed);
+
   const WeightSource& source_;
   MemoryAccount& account_;
   ComputeShare& share_;
   std::unique_ptr<Progress> progress_;
   uint64_t bytes_done_ = 0;
+  const MixedTensors& mixed_;
+  std::vector<std::string> mixed_used_;
   std::vector<Buffer> storage_;
+  std::vector<std::unique_ptr<WeightFormat>> formats_;
   std::vector<WeightInfo> weights_;
   std::vector<float> head_norms_;
 };

@@ -25,33 +25,6 @@ constexpr std::array kMethods = {
                true},
 };
 
-// The model with the runner that calibrates it.
-struct Calibrator {
-  std::unique_ptr<Engine> engine;
-  std::shared_ptr<const Model> model;
-  std::unique_ptr<Runner> runner;
-  std::vector<CalibrationWindow> windows;
-  MomentOptions options;
-};
-
-Result<Calibrator> OpenCalibrator(const std::string& path, const CalibrationSettings& settings) {
-  Calibrator calibrator;
-  calibrator.engine = std::make_unique<Engine>(settings.threads > 0 ? settings.threads : DefaultThreads());
-  LoadOptions load;
-  load.progress = true;
-  HONE_TRY(calibrator.model, LoadModel(path, *calibrator.engine, load));
-  RunnerOptions options;
-  options.mode = NumericMode::kExact;
-  options.max_rows = settings.window;
-  HONE_TRY(calibrator.runner, Runner::Create(calibrator.model, *calibrator.engine, options));
-  const int64_t window = std::min(settings.window, calibrator.runner->options().max_rows);
-  HONE_TRY(calibrator.windows, CutCalibrationText(*calibrator.model, settings.text, settings.text_name,
-                                                  window, settings.windows));
-  calibrator.options.progress = settings.progress;
-  calibrator.options.cancel = settings.cancel;
-  return calibrator;
-}
-
 // Second moments, factored, of the layer that a matrix lies in.
 class GptqMatrices final : public MatrixQuantizer {
  public:
@@ -150,6 +123,24 @@ Result<void> UseMoments(QuantizeMethod method, Prepared& prepared) {
 }
 
 }  // namespace
+
+Result<Calibrator> OpenCalibrator(const std::string& path, const CalibrationSettings& settings) {
+  Calibrator calibrator;
+  calibrator.engine = std::make_unique<Engine>(settings.threads > 0 ? settings.threads : DefaultThreads());
+  LoadOptions load;
+  load.progress = true;
+  HONE_TRY(calibrator.model, LoadModel(path, *calibrator.engine, load));
+  RunnerOptions options;
+  options.mode = NumericMode::kExact;
+  options.max_rows = settings.window;
+  HONE_TRY(calibrator.runner, Runner::Create(calibrator.model, *calibrator.engine, options));
+  const int64_t window = std::min(settings.window, calibrator.runner->options().max_rows);
+  HONE_TRY(calibrator.windows, CutCalibrationText(*calibrator.model, settings.text, settings.text_name,
+                                                  window, settings.windows));
+  calibrator.options.progress = settings.progress;
+  calibrator.options.cancel = settings.cancel;
+  return calibrator;
+}
 
 std::span<const MethodInfo> QuantizeMethods() { return kMethods; }
 

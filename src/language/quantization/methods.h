@@ -33,6 +33,16 @@ struct CalibrationSettings {
   const std::atomic<bool>* cancel = nullptr;
 };
 
+// The model with the runner that calibrates it.
+struct Calibrator {
+  std::unique_ptr<Engine> engine;
+  std::shared_ptr<const Model> model;
+  std::unique_ptr<Runner> runner;
+  std::vector<CalibrationWindow> windows;
+  MomentOptions options;
+};
+Result<Calibrator> OpenCalibrator(const std::string& path, const CalibrationSettings& settings);
+
 // What a method made of a model: pass `source` and `options` to QuantizeModel while it lives.
 class PreparedMethod {
  public:

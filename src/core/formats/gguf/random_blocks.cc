@@ -420,6 +420,7 @@ std::unique_ptr<RandomRows> RandomRows::Make(DType type, float deviation) {
       return std::make_unique<BlockRows<FillIQ4_NL>>(type, deviation);
     case DType::kIQ4_XS:
       return std::make_unique<BlockRows<FillIQ4_XS>>(type, deviation);
+    case DType::kMixed2:
     case DType::kF64:
     case DType::kI8:
     case DType::kI16:
