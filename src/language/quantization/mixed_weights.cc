@@ -421,14 +421,13 @@ std::vector<double> Sensitivities(ComputeShare& share, MatrixView<const float> w
   return sensitivity;
 }
 
-// The bands of 4 bits: those with the largest sensitivity, as many as leave a multiple of three.
+// The bands of 4 bits: those with the largest sensitivity, as many as the share allows and leave a multiple
+// of three.
 std::vector<uint8_t> ChooseBands(const std::vector<double>& sensitivity, double share) {
   const auto bands = static_cast<int64_t>(sensitivity.size());
   const double wanted = share * static_cast<double>(bands);
   int64_t count = bands % 3;
-  while (count + 3 <= bands &&
-         std::abs(static_cast<double>(count + 3) - wanted) <= std::abs(static_cast<double>(count) - wanted))
-    count += 3;
+  while (static_cast<double>(count + 3) <= wanted) count += 3;
   std::vector<size_t> order(sensitivity.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),
