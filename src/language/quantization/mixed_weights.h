@@ -33,8 +33,8 @@ enum class ScaleForm : uint8_t { kPacked, kFourBits, kHalf };
 enum class OutlierPlace : uint8_t { kTwoBitBands, kAnywhere };
 
 struct MixedOptions {
-  // Shares of the bands and of the weights of 2-bit bands. The 4-bit bands are as many as leave a multiple of
-  // three and come nearest; outliers are as many in each row.
+  // Shares of the bands and of the weights of 2-bit bands. The 4-bit bands are at most so many, and leave a
+  // multiple of three; outliers are as many in each row.
   double four_bit_share = 0.125;
   double outlier_share = 0.0044;
   BandRule rule = BandRule::kRange;

@@ -60,6 +60,7 @@ class MixedWeightsTest : public testing::Test {
 TEST_F(MixedWeightsTest, PacksTheValuesThatItSaysItHas) {
   for (const bool search : {false, true}) {
     MixedOptions options;
+    options.four_bit_share = 0.3;
     options.search = search;
     const MixedWeights mixed = Quantize(options);
     ASSERT_GT(mixed.layout.outliers, 0);
