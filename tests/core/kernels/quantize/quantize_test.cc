@@ -207,7 +207,9 @@ TEST_P(QuantizeBlocks, HoldsConstantTinyAndHugeBlocks) {
           // A constant block is one code times a scale; two or three roundings of small scales lie between.
           ASSERT_NEAR(found, value, 0.04f * std::fabs(value)) << value;
         }
-        if (value == 0.0f) ASSERT_EQ(found, 0.0f);
+        if (value == 0.0f) {
+          ASSERT_EQ(found, 0.0f);
+        }
       }
     }
   }
