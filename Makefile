@@ -5,12 +5,14 @@ PREFIX ?= /usr/local
 MODEL ?= smollm2-135m
 export NINJA_STATUS = [%f/%t, %es] 
 
-.PHONY: help chat test build test-asan test-tsan test-arm fuzz format tidy install clean
+.PHONY: help chat test build train test-train test-asan test-tsan test-arm fuzz format tidy install clean
 
 help:
 	@echo "make chat       set up, build, fetch the default model and chat with it (MODEL=name for another)"
 	@echo "make test       set up, build and run every test"
 	@echo "make build      set up and build the program: build/hone"
+	@echo "make train      install libtorch and build build/hone-torch, which hone train needs"
+	@echo "make test-train the tests of training, which make test leaves out where libtorch is not installed"
 	@echo "make install    install the program and the library below PREFIX ($(PREFIX))"
 	@echo "make test-asan  the tests under the address and undefined-behaviour sanitizers (build-asan)"
 	@echo "make test-tsan  the tests under the thread sanitizer (build-tsan)"
@@ -37,6 +39,18 @@ test:
 	@cmake --preset release -DHONE_BUILD_TESTS=ON --log-level=WARNING
 	@cmake --build build -j $(JOBS)
 	@ctest --test-dir build -j $(JOBS) --output-on-failure --no-tests=error
+
+# libtorch is fetched and used by these two alone; where it is installed already, make test builds what needs it too.
+train:
+	@scripts/set_up.sh train
+	@cmake --preset release $$(test -f build/build.ninja || echo -DHONE_BUILD_TESTS=OFF) -DHONE_TORCH=ON --log-level=WARNING
+	@cmake --build build -j $(JOBS) --target hone hone_torch
+
+test-train:
+	@scripts/set_up.sh test-train
+	@cmake --preset release -DHONE_BUILD_TESTS=ON -DHONE_TORCH=ON --log-level=WARNING
+	@cmake --build build -j $(JOBS) --target test_training_text test_training_language test_training_language_torch
+	@ctest --test-dir build/tests/training -j $(JOBS) --output-on-failure --no-tests=error
 
 test-asan test-tsan: test-%:
 	@scripts/set_up.sh test

@@ -48,6 +48,7 @@ Action AddSimulate(CLI::App& app);  // in bench_serve.cc
 Action AddTechniques(CLI::App& app);
 Action AddTemplate(CLI::App& app);
 Action AddTokenize(CLI::App& app);
+Action AddTrain(CLI::App& app);
 Action AddTune(CLI::App& app);
 
 }  // namespace hone

@@ -2,6 +2,7 @@
 # and the two functions that turn a folder into a static library or a test program.
 
 option(HONE_BUILD_TESTS "Build the test programs" ON)
+option(HONE_TORCH "Build what needs libtorch (the targets ending in _torch, and hone-torch), where it is found" ON)
 option(HONE_FUZZ "Build the libFuzzer programs of fuzz/ (clang only) instead of the tests" OFF)
 set(HONE_SANITIZE "" CACHE STRING "Sanitizers for the whole build: address,undefined or thread")
 
@@ -25,6 +26,23 @@ pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
+# libtorch is used by the targets ending in _torch alone; nothing else sees its headers or its flags.
+if(HONE_TORCH AND NOT HONE_FUZZ AND NOT CMAKE_CROSSCOMPILING)
+  find_path(HONE_TORCH_INCLUDE torch/csrc/api/include/torch/torch.h)
+  find_library(HONE_TORCH_LIBRARY torch_cpu)
+  find_library(HONE_C10_LIBRARY c10)
+endif()
+if(HONE_TORCH_INCLUDE AND HONE_TORCH_LIBRARY AND HONE_C10_LIBRARY)
+  set(HONE_HAS_TORCH TRUE)
+  add_library(hone_torch_library INTERFACE)
+  target_include_directories(hone_torch_library SYSTEM INTERFACE
+    ${HONE_TORCH_INCLUDE} ${HONE_TORCH_INCLUDE}/torch/csrc/api/include)
+  target_link_libraries(hone_torch_library INTERFACE ${HONE_TORCH_LIBRARY} ${HONE_C10_LIBRARY})
+else()
+  set(HONE_HAS_TORCH FALSE)
+  message(STATUS "libtorch is not used: hone-torch (hone train) and its tests are left out "
+                 "(make train installs it: Debian's libtorch-dev)")
+endif()
 
 # Flags of the whole build. A fused multiply-add is written where it is meant, never contracted by the compiler,
 # so that every CPU target and every loop order gives the bits the kernel promises.
@@ -61,6 +79,7 @@ function(hone_library)
   string(REPLACE "/" "_" name "hone_${path}")
   set_property(GLOBAL APPEND PROPERTY HONE_LIBRARIES ${name})  # what cmake/package.cmake installs
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "_torch\\.cc$")
   if(NOT sources)
     add_library(${name} INTERFACE)
     target_link_libraries(${name} INTERFACE hone_flags ${ARG_DEPENDS})
@@ -70,13 +89,42 @@ function(hone_library)
   target_link_libraries(${name} PUBLIC hone_flags ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
 endfunction()
 
+# hone_torch_library(DEPENDS ...): the sources of this folder that end in _torch.cc become a static library of their own
+# (src/language/models -> hone_language_models_torch), which stands on the folder's library and on libtorch.
+function(hone_torch_library)
+  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  if(NOT HONE_HAS_TORCH)
+    return()
+  endif()
+  file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/src ${CMAKE_CURRENT_SOURCE_DIR})
+  string(REPLACE "/" "_" name "hone_${path}")
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_torch.cc)
+  add_library(${name}_torch STATIC ${sources})
+  target_link_libraries(${name}_torch PUBLIC ${name} ${ARG_DEPENDS} hone_torch_library)
+endfunction()
+
 # hone_test(DEPENDS ...): the sources of this test folder become one test program; CTest sees every TEST in it.
 function(hone_test)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
   file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
   string(REPLACE "/" "_" name "test_${path}")
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cc)
+  list(FILTER sources EXCLUDE REGEX "_torch_test\\.cc$")
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE hone_flags ${ARG_DEPENDS} hone_test_support GTest::gtest GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()
+
+# hone_torch_test(DEPENDS ...): the same of the files that end in _torch_test.cc, where libtorch is there.
+function(hone_torch_test)
+  cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
+  if(NOT HONE_HAS_TORCH)
+    return()
+  endif()
+  file(RELATIVE_PATH path ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
+  string(REPLACE "/" "_" name "test_${path}_torch")
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_torch_test.cc)
+  add_executable(${name} ${sources})
+  target_link_libraries(${name} PRIVATE hone_flags ${ARG_DEPENDS} hone_test_support GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)
 endfunction()

@@ -4,6 +4,7 @@
 #   scripts/set_up.sh build   what compiling needs
 #   scripts/set_up.sh chat    the same, and what `hone pull` needs
 #   scripts/set_up.sh test    the same as build, and what the tests need
+#   scripts/set_up.sh train   the same as build, and libtorch (some 120 MB to fetch) and gnuplot, which training needs
 #   scripts/set_up.sh arm     what cross-compiling for Arm and running the result need
 #   scripts/set_up.sh fuzz | tidy | format   the tools of these targets
 #
@@ -43,6 +44,11 @@ needs_of_chat='
 command python3 python3
 module pip python3-pip
 '
+needs_of_train='
+header torch/csrc/api/include/torch/torch.h libtorch-dev
+command gnuplot gnuplot-nox
+command python3 python3
+'
 needs_of_arm='
 command cmake cmake
 command ninja ninja-build
@@ -55,6 +61,8 @@ case $purpose in
   build) needs=$needs_of_build ;;
   chat) needs="$needs_of_build$needs_of_chat" ;;
   test) needs="$needs_of_build$needs_of_test" ;;
+  train) needs="$needs_of_build$needs_of_train" ;;
+  test-train) needs="$needs_of_build$needs_of_test$needs_of_train" ;;
   arm) needs=$needs_of_arm ;;
   fuzz) needs="$needs_of_build
 command clang++ clang
@@ -62,7 +70,7 @@ library fuzzer libclang-rt-14-dev" ;;
   tidy) needs="$needs_of_build$needs_of_test
 command clang-tidy clang-tidy" ;;
   format) needs="command clang-format clang-format" ;;
-  *) echo "hone: scripts/set_up.sh: unknown purpose \"$purpose\", expected build, chat, test, arm, fuzz, tidy or format" >&2
+  *) echo "hone: scripts/set_up.sh: unknown purpose \"$purpose\", expected build, chat, test, train, test-train, arm, fuzz, tidy or format" >&2
      exit 2 ;;
 esac
 

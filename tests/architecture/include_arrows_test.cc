@@ -118,10 +118,22 @@ TEST(IncludeArrows, NameFilesThatExist) {
 
 TEST(IncludeArrows, KeepHeavyLibrariesOutOfHeaders) {
   for (const Include& include : AllIncludes()) {
-    if (!include.from.ends_with(".h")) continue;
+    if (!include.from.ends_with(".h") || include.from.ends_with("_torch.h")) continue;
     for (const std::string& heavy : kHeavy)
       EXPECT_FALSE(include.to.starts_with(heavy)) << include.from << ": " << include.to;
   }
+}
+
+TEST(IncludeArrows, KeepLibtorchInFilesEndingInTorch) {
+  int from_torch = 0;
+  for (const Include& include : AllIncludes()) {
+    const bool torch = include.to.starts_with("torch/") || include.to.starts_with("ATen/") ||
+                       include.to.starts_with("c10/") || include.to.ends_with("_torch.h");
+    const bool may = include.from.ends_with("_torch.h") || include.from.ends_with("_torch.cc");
+    from_torch += torch && may ? 1 : 0;
+    EXPECT_TRUE(may || !torch) << include.from << " includes " << include.to;
+  }
+  EXPECT_GT(from_torch, 5);
 }
 
 TEST(IncludeArrows, RefuseAWrongArrow) {
