@@ -18,9 +18,9 @@ namespace {
 constexpr const char* kColumns = "step,tokens,loss,held_out,rate,gradient_norm,seconds\n";
 
 std::string LineText(const LossLine& line) {
-  const std::string held_out = line.held_out < 0.0 ? "" : fmt::format("{:.6f}", line.held_out);
-  return fmt::format("{},{},{:.6f},{},{:.6g},{:.5g},{:.3f}\n", line.step, line.tokens, line.loss, held_out,
-                     line.rate, line.gradient_norm, line.seconds);
+  const std::string held_out = line.held_out < 0.0 ? "" : fmt::format("{}", line.held_out);
+  return fmt::format("{},{},{},{},{},{},{:.3f}\n", line.step, line.tokens, line.loss, held_out, line.rate,
+                     line.gradient_norm, line.seconds);
 }
 
 // Whether the text was a whole line; `line` is filled.

@@ -48,7 +48,9 @@ Result<void> CheckShape(const LanguageModelRecipe& r) {
       need(r.vocabulary > 258 && r.vocabulary <= 65536, "vocabulary", r.vocabulary, "259 to 65536"));
   HONE_CHECK_OK(need(r.layers >= 1 && r.layers <= 256, "layers", r.layers, "1 to 256"));
   HONE_CHECK_OK(need(r.heads >= 1 && r.width % r.heads == 0, "heads", r.heads, "a divisor of the width"));
-  HONE_CHECK_OK(need(r.width / r.heads % 8 == 0, "width", r.width, "a multiple of 8 a head"));
+  const int head = r.width / r.heads;  // what the engine's attention takes
+  HONE_CHECK_OK(need(head % 8 == 0 && head >= 32 && head <= 256, "width", r.width,
+                     "a multiple of 8 from 32 to 256 a head"));
   HONE_CHECK_OK(
       need(r.kv_heads >= 1 && r.heads % r.kv_heads == 0, "kv_heads", r.kv_heads, "a divisor of the heads"));
   return need(r.feed_forward >= 32 && r.feed_forward % 32 == 0, "feed_forward", r.feed_forward,
@@ -68,6 +70,7 @@ Result<void> CheckSchedule(const LanguageModelRecipe& r) {
       return WrongUsage("final_rate, beta1, beta2, weight_decay, retrieval_share: {}, expected 0 to 1",
                         share);
   }
+  if (r.retrieval_share == 1.0) return WrongUsage("retrieval_share: 1, expected below 1");
   double before = 0.0;
   for (const LengthPhase& phase : r.lengths) {
     if (!(phase.until > before && phase.until <= 1.0))

@@ -5,6 +5,7 @@
 
 #include "core/base/progress.h"
 #include "training/text/bpe_training.h"
+#include "training/text/retrieval_text.h"
 #include "training/text/text_files.h"
 #include "training/text/tokenizer_files.h"
 
@@ -74,6 +75,28 @@ std::vector<TrainingToken> Encode(const Tokenizer& tokenizer, const std::vector<
   return tokens;
 }
 
+// Windows full of records and questions; the other texts share what `retrieval_share` leaves.
+TokenSource RetrievalSource(const LanguageModelRecipe& recipe, const TrainingData& data) {
+  constexpr uint64_t kDocumentsOfWindow = 1 << 16;
+  double others = 0.0;
+  for (const TokenSource& source : data.sources) others += source.share;
+  TokenSource retrieval{.name = "retrieval"};
+  retrieval.share = recipe.retrieval_share / (1.0 - recipe.retrieval_share) * others;
+  retrieval.generate = [tokenizer = data.tokenizer, seed = recipe.seed](uint64_t k,
+                                                                        std::span<TrainingToken> window) {
+    size_t filled = 0;
+    for (uint64_t i = 0; filled < window.size(); ++i) {
+      const std::string document = RetrievalDocument(seed, k * kDocumentsOfWindow + i);
+      std::vector<TokenId> tokens = tokenizer->EncodeText(document).tokens;
+      tokens.push_back(tokenizer->special().eos);
+      for (const TokenId token : tokens) {
+        if (filled < window.size()) window[filled++] = static_cast<TrainingToken>(token);
+      }
+    }
+  };
+  return retrieval;
+}
+
 }  // namespace
 
 Result<TrainingData> PrepareTrainingData(const LanguageModelRecipe& recipe, const std::string& folder,
@@ -100,6 +123,7 @@ Result<TrainingData> PrepareTrainingData(const LanguageModelRecipe& recipe, cons
     documents[i] = {};
     data.sources.push_back(std::move(source));
   }
+  if (recipe.retrieval_share > 0.0) data.sources.push_back(RetrievalSource(recipe, data));
   if (!recipe.held_out.empty()) {
     HONE_TRY(const std::vector<std::string> read, ReadDocuments(recipe.held_out));
     data.held_out = Encode(*data.tokenizer, read, /*ends=*/false);

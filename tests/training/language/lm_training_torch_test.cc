@@ -28,11 +28,11 @@ std::string SomeText() {
 LanguageModelRecipe TinyRecipe(const std::string& text) {
   LanguageModelRecipe recipe;
   recipe.texts = {{text, 1.0}};
-  recipe.vocabulary = 320;
+  recipe.vocabulary = 288;
   recipe.layers = 2;
   recipe.width = 64;
-  recipe.heads = 4;
-  recipe.kv_heads = 2;
+  recipe.heads = 2;
+  recipe.kv_heads = 1;
   recipe.feed_forward = 96;
   recipe.steps = 12;
   recipe.batch_tokens = 256;
@@ -72,7 +72,7 @@ TEST_F(Trained, LearnsARegularText) {
   run.recipe->steps = 60;
   const std::vector<double> losses = Losses(Train(run));
   ASSERT_EQ(losses.size(), 60u);
-  EXPECT_NEAR(losses.front(), std::log(320.0), 0.1);  // knows nothing
+  EXPECT_NEAR(losses.front(), std::log(288.0), 0.1);  // knows nothing
   EXPECT_LT(losses.back(), 0.6 * losses.front());
 }
 
@@ -146,7 +146,7 @@ TEST_F(Trained, HasTheEnginesLogits) {
     }
   }
   std::vector<TokenId> tokens;
-  for (int i = 0; i < 48; ++i) tokens.push_back((i * i * 31 + 5) % 320);
+  for (int i = 0; i < 48; ++i) tokens.push_back((i * i * 31 + 5) % 288);
   const auto input = torch::tensor(std::vector<int64_t>(tokens.begin(), tokens.end())).unsqueeze(0);
   const auto expected = twin.Logits(input).squeeze(0).contiguous();
   ASSERT_TRUE(ExportHuggingFace(*run.recipe, checkpoint->tensors, run.folder, folder_.Path("hf")));
@@ -169,22 +169,22 @@ TEST_F(Trained, HasTheEnginesLogits) {
 TEST(LlamaTorch, HasTheDerivativeThatFiniteDifferencesGive) {
   LanguageModelRecipe recipe = TinyRecipe("");
   LlamaTorch model(recipe.Config(), 3);
-  const auto tokens = torch::randint(0, 320, {2, 16}, torch::kInt64);
-  const auto next = torch::randint(0, 320, {2, 16}, torch::kInt64);
+  const auto tokens = torch::randint(0, 288, {2, 16}, torch::kInt64);
+  const auto next = torch::randint(0, 288, {2, 16}, torch::kInt64);
   model.Loss(tokens, next).backward();
   for (const size_t which :
        {size_t{0}, size_t{1}, size_t{2}, size_t{6}, size_t{9}, model.parameters().size() - 1}) {
     const auto& [name, weight] = model.parameters()[which];
-    const auto direction = torch::randn_like(weight);
-    const double along = (weight.grad() * direction).sum().item<double>();
+    const auto direction = (weight.grad() / weight.grad().norm()).clone();
+    const double along = weight.grad().norm().item<double>();
     torch::NoGradGuard no_gradient;
-    constexpr double kStep = 2e-3;  // the loss carries some 1e-6 of rounding: smaller steps drown in it
+    constexpr double kStep = 5e-3;  // the loss carries some 1e-6 of rounding: smaller steps drown in it
     weight.add_(direction, kStep);
     const double above = model.Loss(tokens, next).item<double>();
     weight.add_(direction, -2.0 * kStep);
     const double below = model.Loss(tokens, next).item<double>();
     weight.add_(direction, kStep);
-    EXPECT_NEAR((above - below) / (2.0 * kStep), along, 0.02 * std::abs(along) + 2e-3) << name;
+    EXPECT_NEAR((above - below) / (2.0 * kStep), along, 0.02 * along + 1e-3) << name;
   }
 }
 
