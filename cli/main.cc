@@ -67,9 +67,8 @@ constexpr Command kCommands[] = {
 
 constexpr std::string_view kExitCodes =
     "Exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 bad input file, 130 interrupted.\n"
-    "HONE_LOG=info|debug shows more on standard error; HONE_CPU=scalar|avx2|avx512 forces the kernels of one "
-    "kind of\n"
-    "processor; HONE_PIN=0 leaves the placing of threads to the kernel.";
+    "HONE_LOG=info|debug shows more on standard error; HONE_PIN=0 lets the kernel place the threads;\n"
+    "HONE_CPU=scalar|avx2|avx512|neon forces the kernels of one kind of processor.";
 
 std::vector<std::string_view> CommandNames() {
   std::vector<std::string_view> names;
