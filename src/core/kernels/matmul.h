@@ -105,8 +105,8 @@ void Prepare(ActivationForm form, MatrixView<const float> x, int64_t begin, int6
 // holds a multiple of 32 values; a block that is not finite stays so.
 void QuantizationResidual(std::span<const float> x, std::span<float> residual);
 
-// The instruction that multiplies bytes on the active CPU target: "scalar", "maddubs" (AVX2) or "vpdpbusd"
-// (AVX-512 VNNI).
+// The instruction that multiplies bytes on the active CPU target: "scalar", "maddubs" (AVX2), "vpdpbusd"
+// (AVX-512 VNNI) or "smull" (NEON).
 std::string_view ActiveInt8Kernel();
 
 }  // namespace hone
