@@ -58,7 +58,8 @@ constexpr Command kCommands[] = {
      "hone template --file chat.jinja --messages conversation.json --clock 2026-11-24T12:00:00", AddTemplate},
     {"tokenize", "Print the token ids of a text", "hone tokenize smollm2-135m --file text.txt", AddTokenize},
     {"train", "Train a small language model on your texts, and write it as files that run",
-     "hone train lm runs/mine --text a.txt=2 --text b.jsonl --held-out c.txt --steps 2000\n  hone train export runs/mine "
+     "hone train lm runs/mine --text a.txt=2 --text b.jsonl --held-out c.txt --steps 2000\n  hone train "
+     "export runs/mine "
      "mine.gguf",
      AddTrain},
     {"tune", "Find the fastest kernels for a model on this machine, and store them as a plan",

@@ -1,4 +1,5 @@
-// Element types of tensors in files, and how they lie in memory. Numbers and layouts are those of GGUF (ggml).
+// Element types of tensors in files, and how they lie in memory. Numbers and layouts are those of GGUF
+// (ggml).
 #pragma once
 
 #include <cstdint>
@@ -8,8 +9,26 @@
 namespace hone {
 
 enum class DType : uint8_t {
-  kF32, kF16, kBF16, kF64, kI8, kI16, kI32, kI64,
-  kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K, kIQ4_NL, kIQ4_XS,
+  kF32,
+  kF16,
+  kBF16,
+  kF64,
+  kI8,
+  kI16,
+  kI32,
+  kI64,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ8_0,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_NL,
+  kIQ4_XS,
   kMixed2,  // no file's: see core/kernels/mixed_matrix.h
 };
 

@@ -118,7 +118,8 @@ Result<void> RunWindow(Runner& runner, const CalibrationWindow& window, const Ba
                        MomentObserver& moments, const RunOptions& options) {
   moments.window = &window;
   moments.batch = &batch;
-  const Result<void> run = runner.Run(batch, [](int64_t, std::span<float>) {}, options);
+  const Result<void> run = runner.Run(
+      batch, [](int64_t, std::span<float>) {}, options);
   if (moments.not_finite) return Failed("{}: {}", runner.model().path(), *moments.not_finite);
   return run;
 }

@@ -109,8 +109,8 @@ Result<Answer> Session::Generate(Encoding prompt, const std::vector<TokenId>& en
   HONE_TRY(Sampler sampler, Sampler::Create(options.sampling, vocabulary));
   if (options.constraint) {
     if (!token_table_) {
-      token_table_ = std::make_shared<TokenTable>(
-          std::shared_ptr<const Tokenizer>(model_, &model_->tokenizer()));
+      token_table_ =
+          std::make_shared<TokenTable>(std::shared_ptr<const Tokenizer>(model_, &model_->tokenizer()));
     }
     sampler.AddProcessor(std::make_unique<GrammarProcessor>(*options.constraint, token_table_, ends));
   }

@@ -72,7 +72,7 @@ struct LoadOptions {
   // YaRN with factor context / limit (or by rope_scaling), which costs quality: it is done only where it is
   // asked for.
   int64_t context = 0;
-  std::string rope_scaling;  // "linear" or "yarn" in the place of what the file says; empty: the file's
+  std::string rope_scaling;    // "linear" or "yarn" in the place of what the file says; empty: the file's
   const Plan* plan = nullptr;  // of its parts those that act at load; null: none
 };
 
