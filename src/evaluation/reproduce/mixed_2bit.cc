@@ -25,6 +25,7 @@
 #include "language/models/model_hash.h"
 #include "language/quantization/float_copy.h"
 #include "language/quantization/mixed_model.h"
+#include "language/quantization/round_in_groups.h"
 
 namespace hone {
 namespace {

@@ -42,6 +42,6 @@ struct MixedPlan {
 
 // Embedding and head stay as they are in the file.
 Result<MixedPlan> QuantizeModelMixed(const std::string& path, const CalibrationSettings& calibration,
-                                      const MixedOptions& options);
+                                     const MixedOptions& options);
 
 }  // namespace hone

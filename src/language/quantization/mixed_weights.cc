@@ -7,188 +7,10 @@
 #include <numeric>
 
 #include "core/base/random.h"
-#include "core/tensor/half.h"
+#include "language/quantization/mixed_tile.h"
 
 namespace hone {
 namespace {
-
-constexpr int kRows = static_cast<int>(kRowGroup);
-using BandValues = std::array<float, kBandColumns>;
-
-float RoundedToHalf(float value) { return F16ToF32(F32ToF16(value)); }
-
-// The codes of a row of one band: w' = (code - zero) * scale.
-struct BandRow {
-  float scale = 0.0f;
-  int zero = 0;
-};
-
-// Codes from 0 to `levels` - 1. Written so that the compiler makes vectors of it: the sum is positive, so
-// that cutting off is rounding.
-void Encode(const BandValues& w, const BandRow& row, int levels, std::array<int, kBandColumns>& codes) {
-  const float inverse = row.scale > 0.0f ? 1.0f / row.scale : 0.0f;
-  const float shift = static_cast<float>(row.zero) + 0.5f;
-  const float most = static_cast<float>(levels) - 0.5f;
-  for (int i = 0; i < kBandColumns; ++i)
-    codes[i] = static_cast<int>(std::min(most, std::max(0.5f, w[i] * inverse + shift)));
-}
-
-// sum_j h_j (w_j - w'_j)^2
-float Loss(const BandValues& w, const BandValues& h, const BandRow& row, int levels) {
-  std::array<int, kBandColumns> codes;
-  Encode(w, row, levels, codes);
-  float loss = 0.0f;
-  for (int i = 0; i < kBandColumns; ++i) {
-    const float error = w[i] - static_cast<float>(codes[i] - row.zero) * row.scale;
-    loss += h[i] * error * error;
-  }
-  return loss;
-}
-
-// The paper's range: minimum and maximum, 0 between them.
-BandRow RangeOf(const BandValues& w, int levels) {
-  float low = 0.0f, high = 0.0f;
-  for (const float value : w) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  BandRow row;
-  row.scale = (high - low) / static_cast<float>(levels - 1);
-  if (row.scale > 0.0f) row.zero = std::clamp(static_cast<int>(std::lround(-low / row.scale)), 0, levels - 1);
-  return row;
-}
-
-// The scale and zero that lose least by h, found by shrinking the range; `round` is applied to every scale
-// that is tried.
-template <class Round>
-BandRow BestRange(const BandValues& w, const BandValues& h, int levels, bool search, const Round& round) {
-  BandRow best = RangeOf(w, levels);
-  best.scale = round(best.scale);
-  if (!search || best.scale == 0.0f) return best;
-  float low = 0.0f, high = 0.0f;
-  for (const float value : w) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  float least = Loss(w, h, best, levels);
-  const auto attempt = [&](const BandRow& row) {
-    if (row.scale <= 0.0f) return;
-    const float loss = Loss(w, h, row, levels);
-    if (loss < least) {
-      least = loss;
-      best = row;
-    }
-  };
-  constexpr int kSteps = 10;
-  for (int step = 0; step < kSteps; ++step) {
-    const float part = 1.05f - 0.07f * static_cast<float>(step);
-    if (levels == 4) {
-      for (int zero = 0; zero < levels; ++zero) {
-        const float above = zero < levels - 1 ? high / static_cast<float>(levels - 1 - zero) : 0.0f;
-        const float below = zero > 0 ? -low / static_cast<float>(zero) : 0.0f;
-        attempt({round(part * std::max(above, below)), zero});
-      }
-    } else {
-      const float scale = round(part * (high - low) / static_cast<float>(levels - 1));
-      if (scale <= 0.0f) continue;
-      const int zero = static_cast<int>(std::lround(-low * part / scale));
-      for (int near = zero - 1; near <= zero + 1; ++near) attempt({scale, std::clamp(near, 0, levels - 1)});
-    }
-  }
-  return best;
-}
-
-// A tile's scales (c + o) u.
-struct TileScales {
-  int offset = 0;
-  float unit = 0.0f;
-};
-
-// The o and u that come nearest to the rows' scales.
-TileScales FitScales(const std::array<BandRow, kRows>& rows, const std::array<float, kRows>& weight,
-                     int codes) {
-  float most = 0.0f;
-  for (const BandRow& row : rows) most = std::max(most, row.scale);
-  TileScales best;
-  if (most == 0.0f) return best;
-  float least = INFINITY;
-  for (int offset = 0; offset < 16; ++offset) {
-    for (const float part : {1.0f, 0.95f, 0.9f}) {
-      const float unit = RoundedToHalf(part * most / static_cast<float>(codes - 1 + offset));
-      if (unit == 0.0f) continue;
-      float loss = 0.0f;
-      for (int r = 0; r < kRows; ++r) {
-        const float code = std::clamp(std::round(rows[r].scale / unit) - static_cast<float>(offset), 0.0f,
-                                      static_cast<float>(codes - 1));
-        const float error = rows[r].scale - (code + static_cast<float>(offset)) * unit;
-        loss += weight[r] * error * error;
-      }
-      if (loss < least) {
-        least = loss;
-        best = {offset, unit};
-      }
-    }
-  }
-  return best;
-}
-
-struct MixedTile {
-  std::array<BandRow, kRows> rows;
-  std::array<int, kRows> codes{};  // c
-  TileScales scales;
-};
-
-// The 16 rows of a 2-bit band; `codes` levels of scales, 0: float16 scales of their own.
-MixedTile ChooseTwoBits(const std::array<BandValues, kRows>& w, const BandValues& h, int codes, bool search) {
-  MixedTile tile;
-  const auto keep = [](float scale) { return scale; };
-  for (int r = 0; r < kRows; ++r) {
-    tile.rows[r] =
-        codes == 0 ? BestRange(w[r], h, 4, search, RoundedToHalf) : BestRange(w[r], h, 4, search, keep);
-  }
-  if (codes == 0) return tile;
-  std::array<float, kRows> weight;
-  for (int r = 0; r < kRows; ++r) {
-    std::array<int, kBandColumns> levels;
-    Encode(w[r], tile.rows[r], 4, levels);
-    weight[r] = 0.0f;
-    for (int i = 0; i < kBandColumns; ++i) {
-      const auto level = static_cast<float>(levels[i] - tile.rows[r].zero);
-      weight[r] += h[i] * level * level;
-    }
-  }
-  tile.scales = FitScales(tile.rows, weight, codes);
-  if (tile.scales.unit == 0.0f) {
-    for (BandRow& row : tile.rows) row = {0.0f, row.zero};
-    return tile;
-  }
-  for (int r = 0; r < kRows; ++r) {
-    const int nearest =
-        std::clamp(static_cast<int>(std::lround(tile.rows[r].scale / tile.scales.unit)) - tile.scales.offset,
-                   0, codes - 1);
-    float least = INFINITY;
-    const BandRow wanted = tile.rows[r];
-    const int reach = search ? 2 : 0;
-    for (int code = std::max(0, nearest - reach); code <= std::min(codes - 1, nearest + reach); ++code) {
-      const float scale = tile.scales.unit * static_cast<float>(code + tile.scales.offset);
-      for (int zero = search ? 0 : wanted.zero; zero <= (search ? 3 : wanted.zero); ++zero) {
-        const float loss = Loss(w[r], h, {scale, zero}, 4);
-        if (loss < least) {
-          least = loss;
-          tile.rows[r] = {scale, zero};
-          tile.codes[r] = code;
-        }
-      }
-    }
-  }
-  return tile;
-}
-
-MixedTile ChooseFourBits(const std::array<BandValues, kRows>& w, const BandValues& h, bool search) {
-  MixedTile tile;
-  for (int r = 0; r < kRows; ++r) tile.rows[r] = BestRange(w[r], h, 16, search, RoundedToHalf);
-  return tile;
-}
 
 // One group of 16 rows on its way.
 class GroupQuantizer {
@@ -210,13 +32,13 @@ class GroupQuantizer {
   void Run(std::vector<float>& w, std::byte* group, float* values) const {
     std::vector<uint8_t> outlier = ChooseOutliers(w);
     for (size_t band = 0; band < is_four_.size(); ++band) {
-      std::array<BandValues, kRows> block = Read(w, band, &outlier);
+      std::array<BandValues, kBandRows> block = Read(w, band, &outlier);
       const MixedTile tile = Choose(band, block);
       TwoBitTile two;
       FourBitTile four;
       for (int i = 0; i < kBandColumns; ++i) {
         const size_t column = band * kBandColumns + static_cast<size_t>(i);
-        for (int r = 0; r < kRows; ++r) {
+        for (int r = 0; r < kBandRows; ++r) {
           float& now = w[static_cast<size_t>(r) * columns() + column];
           float rounded;
           if (outlier[static_cast<size_t>(r) * columns() + column] != 0) {
@@ -239,11 +61,11 @@ class GroupQuantizer {
 
   // sum_j h_j (w - w')^2 of a band at 2 bits.
   double LossOfBand(const std::vector<float>& w, size_t band) const {
-    const std::array<BandValues, kRows> block = Read(w, band, nullptr);
+    const std::array<BandValues, kBandRows> block = Read(w, band, nullptr);
     const BandValues h = Importance(band);
     const MixedTile tile = ChooseTwoBits(block, h, Codes(0), options_.search);
     double loss = 0.0;
-    for (int r = 0; r < kRows; ++r) loss += static_cast<double>(Loss(block[r], h, tile.rows[r], 4));
+    for (int r = 0; r < kBandRows; ++r) loss += static_cast<double>(Loss(block[r], h, tile.rows[r], 4));
     return loss;
   }
 
@@ -260,10 +82,10 @@ class GroupQuantizer {
   }
 
   // The band's values, 0 where an outlier stands.
-  std::array<BandValues, kRows> Read(const std::vector<float>& w, size_t band,
-                                     const std::vector<uint8_t>* outlier) const {
-    std::array<BandValues, kRows> block;
-    for (int r = 0; r < kRows; ++r) {
+  std::array<BandValues, kBandRows> Read(const std::vector<float>& w, size_t band,
+                                         const std::vector<uint8_t>* outlier) const {
+    std::array<BandValues, kBandRows> block;
+    for (int r = 0; r < kBandRows; ++r) {
       for (int i = 0; i < kBandColumns; ++i) {
         const size_t at = static_cast<size_t>(r) * columns() + band * kBandColumns + static_cast<size_t>(i);
         block[r][i] = outlier != nullptr && (*outlier)[at] != 0 ? 0.0f : w[at];
@@ -284,7 +106,7 @@ class GroupQuantizer {
     return 0;
   }
 
-  MixedTile Choose(size_t band, const std::array<BandValues, kRows>& block) const {
+  MixedTile Choose(size_t band, const std::array<BandValues, kBandRows>& block) const {
     if (is_four_[band] != 0) return ChooseFourBits(block, Importance(band), options_.search);
     return ChooseTwoBits(block, Importance(band), Codes(band), options_.search);
   }
@@ -318,7 +140,7 @@ class GroupQuantizer {
       std::vector<MixedTile> tiles(is_four_.size());
       for (size_t band = 0; band < is_four_.size(); ++band)
         tiles[band] = Choose(band, Read(w, band, &outlier));
-      for (int r = 0; r < kRows; ++r) {
+      for (int r = 0; r < kBandRows; ++r) {
         for (size_t column = 0; column < columns(); ++column) {
           const size_t band = column / kBandColumns;
           const bool allowed = is_four_[band] == 0 || options_.outliers == OutlierPlace::kAnywhere;
@@ -343,7 +165,7 @@ class GroupQuantizer {
   }
 
   void Write(size_t band, const MixedTile& tile, TwoBitTile& two, FourBitTile& four, std::byte* group) const {
-    for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < kBandRows; ++r) {
       two.zero[r] = four.zero[r] = static_cast<uint8_t>(tile.rows[r].zero);
       two.scale[r] = static_cast<uint8_t>(tile.codes[r]);
       four.scale[r] = tile.rows[r].scale;
@@ -359,7 +181,7 @@ class GroupQuantizer {
 
   void WriteOutliers(const std::vector<float>& w, const std::vector<uint8_t>& outlier,
                      std::byte* group) const {
-    for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < kBandRows; ++r) {
       int64_t k = 0;
       for (size_t column = 0; column < columns(); ++column) {
         const size_t at = static_cast<size_t>(r) * columns() + column;
@@ -488,50 +310,6 @@ Result<MixedWeights> QuantizeMixed(ComputeShare& share, MatrixView<const float> 
     std::copy_n(values.begin(), valid * w.columns, mixed.values.begin() + group * kRowGroup * w.columns);
   });
   return mixed;
-}
-
-Result<double> RoundInGroups(MatrixView<const float> w, int bits, int64_t group,
-                             std::span<const float> importance, MatrixView<float> values) {
-  if (bits < 1 || bits > 8 || group < 1 || w.columns % group != 0 || values.rows != w.rows ||
-      values.columns != w.columns)
-    return WrongUsage("groups: {} bits in groups of {} for {} columns", bits, group, w.columns);
-  const auto most = static_cast<float>((1 << bits) - 1);
-  for (int64_t row = 0; row < w.rows; ++row) {
-    for (int64_t begin = 0; begin < w.columns; begin += group) {
-      const float* from = w.row(row) + begin;
-      float* to = values.row(row) + begin;
-      const auto [low, high] = std::minmax_element(from, from + group);
-      float least = INFINITY;
-      float best_scale = 0.0f, best_low = 0.0f;
-      const auto loss_of = [&](float scale, float minimum) {
-        float loss = 0.0f;
-        for (int64_t i = 0; i < group; ++i) {
-          const float code =
-              scale > 0.0f ? std::clamp(std::round((from[i] - minimum) / scale), 0.0f, most) : 0.0f;
-          const float error = from[i] - (code * scale + minimum);
-          loss += (importance.empty() ? 1.0f : importance[static_cast<size_t>(begin + i)]) * error * error;
-        }
-        return loss;
-      };
-      for (int step = 0; step < 8; ++step) {
-        const float shrink = 0.04f * static_cast<float>(step) * (*high - *low);
-        const float minimum = RoundedToHalf(*low + 0.5f * shrink);
-        const float scale = RoundedToHalf((*high - *low - shrink) / most);
-        const float loss = loss_of(scale, minimum);
-        if (loss < least) {
-          least = loss;
-          best_scale = scale;
-          best_low = minimum;
-        }
-      }
-      for (int64_t i = 0; i < group; ++i) {
-        const float code =
-            best_scale > 0.0f ? std::clamp(std::round((from[i] - best_low) / best_scale), 0.0f, most) : 0.0f;
-        to[i] = code * best_scale + best_low;
-      }
-    }
-  }
-  return bits + 32.0 / static_cast<double>(group);
 }
 
 }  // namespace hone

@@ -20,7 +20,9 @@ namespace hone {
 
 // Which bands become 4-bit: those with the largest
 //   kRange   sum_j H_jj * sum_rows (max - min)^2, the expected loss of a 2-bit group (what the paper's words
-//   say) kError   sum_j H_jj * sum_rows (w - w')^2, with w' of 2 bits kRandom  a random number: the control
+//            say)
+//   kError   sum_j H_jj * sum_rows (w - w')^2, with w' of 2 bits
+//   kRandom  a random number: the control
 enum class BandRule : uint8_t { kRange, kError, kRandom };
 
 // How the scales of 2-bit bands are kept. What is packed is kPacked; the others are for comparison alone.
@@ -64,10 +66,5 @@ struct MixedWeights {
 Result<MixedWeights> QuantizeMixed(ComputeShare& share, MatrixView<const float> w,
                                    std::span<const float> importance, std::span<const float> inverse_factor,
                                    const MixedOptions& options, bool keep_values = false);
-
-// The control of equal rank: w rounded to `bits` bits in groups of `group` columns with a float16 scale and
-// minimum each, into `values`; the bits a weight that this takes are returned.
-Result<double> RoundInGroups(MatrixView<const float> w, int bits, int64_t group,
-                             std::span<const float> importance, MatrixView<float> values);
 
 }  // namespace hone

@@ -63,7 +63,7 @@ TEST_F(PlanReaders, HandAPartThatFitsToItsReader) {
     const auto used = UsePlan(Made(key, *CurrentKey(key, *model_)), *model_, options, kUses);
     EXPECT_TRUE(used) << used.error().message;
     EXPECT_EQ(options.max_rows, 256);
-    EXPECT_EQ(Refusal(Made(key, "0")), fmt::format("plan: parts.halve: made for another {} (0), expected {}",
+    EXPECT_EQ(Refusal(Made(key, "0")), fmt::format("plan: parts.halve: made for {} 0, expected {}",
                                                    Name(key), *CurrentKey(key, *model_)));
   }
 }

@@ -1,4 +1,5 @@
 #include "language/quantization/mixed_weights.h"
+#include "language/quantization/round_in_groups.h"
 
 #include <gtest/gtest.h>
 

@@ -245,7 +245,7 @@ Result<void> CheckFits(std::string_view name, const PlanPart& part,
     HONE_TRY(const std::string here, current(key));
     if (here == value) continue;
     return BadInput(part.source.empty() ? "plan" : part.source, fmt::format("parts.{}", name),
-                    "made for another {} ({}), expected {}", Name(key), Printable(value, 80), here);
+                    "made for {} {}, expected {}", Name(key), Printable(value, 80), here);
   }
   return {};
 }

@@ -124,7 +124,7 @@ TEST_F(Plans, FitWhereEveryKeyTheyNameIsTheSame) {
   part.made_for[PlanKey::kWeights] = "w1";
   const auto refused = CheckFits("softmax", part, current);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().message, "plan: parts.softmax: made for another weights (w1), expected other");
+  EXPECT_EQ(refused.error().message, "plan: parts.softmax: made for weights w1, expected other");
 }
 
 TEST_F(Plans, SayInOneLineWhatIsWrongInThem) {
