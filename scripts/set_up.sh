@@ -40,6 +40,11 @@ header gtest/gtest.h libgtest-dev
 header rapidcheck.h librapidcheck-dev
 command python3 python3
 '
+# Installed where they are missing, and done without where that does not work: the tests of the web page are skipped then.
+wanted_by_test='
+command chromium chromium
+command chromedriver chromium-driver
+'
 needs_of_chat='
 command python3 python3
 module pip python3-pip
@@ -57,10 +62,11 @@ command aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
 command qemu-aarch64 qemu-user
 command python3 python3
 '
+wanted=
 case $purpose in
   build) needs=$needs_of_build ;;
   chat) needs="$needs_of_build$needs_of_chat" ;;
-  test) needs="$needs_of_build$needs_of_test" ;;
+  test) needs="$needs_of_build$needs_of_test" wanted=$wanted_by_test ;;
   train) needs="$needs_of_build$needs_of_train" ;;
   test-train) needs="$needs_of_build$needs_of_test$needs_of_train" ;;
   arm) needs=$needs_of_arm ;;
@@ -98,17 +104,26 @@ is_there() {  # KIND NAME
   esac
 }
 
-missing_lines() {
-  printf '%s\n' "$needs" | while read -r kind name package; do
+missing_lines() {  # NEEDS
+  printf '%s\n' "$1" | while read -r kind name package; do
     [ -n "$kind" ] || continue
     is_there "$kind" "$name" || echo "$kind $name $package"
   done
 }
 
-missing=$(missing_lines)
-[ -n "$missing" ] || exit 0
+packages_of() {  # LINES
+  printf '%s\n' "$1" | cut -d' ' -f3 | sort -u | tr '\n' ' '
+}
 
-packages=$(printf '%s\n' "$missing" | cut -d' ' -f3 | sort -u | tr '\n' ' ')
+if [ -z "$(missing_lines "$needs")" ]; then
+  missing=$(missing_lines "$wanted")
+  [ -n "$missing" ] || exit 0
+  # Other distributions have no such packages: nothing to be asked for at every call.
+  # shellcheck disable=SC2046
+  apt-cache show $(packages_of "$missing") >/dev/null 2>&1 || exit 0
+fi
+
+packages=$(packages_of "$(missing_lines "$needs")")
 problem=
 if [ "${HONE_INSTALL:-1}" = 0 ]; then
   problem='HONE_INSTALL=0 forbids to install them'
@@ -129,18 +144,25 @@ else
     # ccache is not needed; it makes the next build quick.
     [ "$purpose" = format ] || packages="${packages}ccache "
     echo "Installing Debian packages: $packages"
-    install="$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages"
+    install="$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
     $as_root apt-get update -q || true
-    $install || problem='apt-get failed, see above'
+    # shellcheck disable=SC2086
+    $install $packages || problem='apt-get failed, see above'
+    # By themselves, so that they do no harm where there are none.
+    # shellcheck disable=SC2046
+    [ -z "$wanted" ] || $install $(packages_of "$(missing_lines "$wanted")") || true
   fi
 fi
 
-missing=$(missing_lines)
+missing_lines "$wanted" | while read -r kind name package; do
+  echo "hone: $kind $name of the Debian package $package is not there: what needs it is skipped" >&2
+done
+missing=$(missing_lines "$needs")
 [ -n "$missing" ] || exit 0
 printf '%s\n' "$missing" | while read -r kind name package; do
   echo "hone: missing: $kind $name, which the Debian package $package brings" >&2
 done
-packages=$(printf '%s\n' "$missing" | cut -d' ' -f3 | sort -u | tr '\n' ' ')
+packages=$(packages_of "$missing")
 [ -z "$problem" ] || echo "hone: not installed because $problem" >&2
 echo "hone: install them with: apt-get install $packages" >&2
 exit 1

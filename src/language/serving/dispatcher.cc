@@ -106,6 +106,16 @@ DispatcherState Dispatcher::state() const {
   return state;
 }
 
+std::vector<JobProgress> Dispatcher::running(size_t most) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<JobProgress> all;
+  for (const auto& [id, job] : running_) {
+    if (all.size() == most) break;
+    all.push_back({job->phase, job->prompt_tokens, job->answer_tokens, job->cached, job->answered});
+  }
+  return all;
+}
+
 // Gives every idle lane a step, as far as there is work.
 void Dispatcher::Pump() {
   for (int lane = 0; lane < scheduler_.lanes(); ++lane) {

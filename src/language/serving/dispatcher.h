@@ -58,6 +58,15 @@ struct DispatcherState {
   std::vector<LaneState> lanes;
 };
 
+// How far a job that was admitted has come: lengths alone, nothing of what it says or who asked.
+struct JobProgress {
+  JobPhase phase = JobPhase::kPrefill;
+  int64_t prompt_tokens = 0;
+  int64_t answer_tokens = 0;  // at most
+  int64_t cached = 0;
+  int64_t answered = 0;
+};
+
 // Thread-safe. Clock, executor and scheduler outlive it; a scheduler is driven by one dispatcher.
 class Dispatcher {
  public:
@@ -74,6 +83,8 @@ class Dispatcher {
 
   bool idle() const;
   DispatcherState state() const;
+  // At most `most`, by arrival.
+  std::vector<JobProgress> running(size_t most) const;
 
  private:
   using Jobs = std::vector<Job*>;

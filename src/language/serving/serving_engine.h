@@ -50,6 +50,7 @@ class ServingEngine {
   void CancelAll() { dispatcher_->CancelAll(); }
   bool idle() const { return dispatcher_->idle(); }
   DispatcherState state() const { return dispatcher_->state(); }
+  std::vector<JobProgress> running(size_t most) const { return dispatcher_->running(most); }
 
   const Model& model() const { return *model_; }
   const std::shared_ptr<const Model>& shared_model() const { return model_; }

@@ -129,6 +129,7 @@ const std::vector<ApiServer::Route>& ApiServer::Routes() {
       {"POST", "/detokenize", &ApiServer::Detokenize},
       {"GET", "/health", &ApiServer::Health, true, false},
       {"GET", "/metrics", &ApiServer::Metrics, false, false},
+      {"GET", "/status", &ApiServer::Status},
       {"GET", "/", &ApiServer::Page, true, false},
   };
   return routes;
@@ -339,10 +340,9 @@ ApiResult<void> ApiServer::Health(const Exchange& exchange, const std::string&) 
 ApiResult<void> ApiServer::Page(const Exchange& exchange, const std::string&) {
   const StaticAsset* asset = FindAsset(WithoutTrailingSlash(exchange->request().path));
   HttpResponse response{.content_type = std::string(asset->content_type), .body = std::string(asset->body)};
-  response.headers.emplace_back(
-      "Content-Security-Policy",
-      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+  response.headers.emplace_back("Content-Security-Policy", kPagePolicy);
+  response.headers.emplace_back("Referrer-Policy", "no-referrer");
+  response.headers.emplace_back("Cache-Control", "no-cache");  // a new program brings a new page
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   exchange->Respond(std::move(response));
   return {};

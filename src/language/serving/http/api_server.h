@@ -69,6 +69,7 @@ class ApiServer {
   ApiResult<void> Detokenize(const Exchange& exchange, const std::string& tenant);
   ApiResult<void> Health(const Exchange& exchange, const std::string& tenant);
   ApiResult<void> Metrics(const Exchange& exchange, const std::string& tenant);
+  ApiResult<void> Status(const Exchange& exchange, const std::string& tenant);
   ApiResult<void> Page(const Exchange& exchange, const std::string& tenant);
 
   ApiResult<void> CheckModel(RequestFields& fields) const;

@@ -1,31 +1,40 @@
 #include "language/serving/http/static_assets.h"
 
+#include <algorithm>
+#include <vector>
+
 namespace hone {
 namespace {
 
-constexpr std::string_view kIndex = R"(<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>hone</title></head>
-<body>
-<h1>hone serve</h1>
-<p>An OpenAI-compatible server: <code>/v1/chat/completions</code>, <code>/v1/completions</code>,
-<code>/v1/responses</code>, <code>/v1/embeddings</code>, <code>/v1/models</code>, <code>/tokenize</code>,
-<code>/detokenize</code>, <code>/health</code>, <code>/metrics</code>.</p>
-</body>
-</html>
-)";
+constexpr std::string_view kIndex = "/page/index.html";
 
-constexpr StaticAsset kAssets[] = {{"/", "text/html; charset=utf-8", kIndex}};
+std::string_view ContentType(std::string_view path) {
+  if (path.ends_with(".html")) return "text/html; charset=utf-8";
+  if (path.ends_with(".css")) return "text/css; charset=utf-8";
+  if (path.ends_with(".svg")) return "image/svg+xml";
+  return "text/javascript; charset=utf-8";
+}
+
+std::vector<StaticAsset> ListAssets() {
+  std::vector<StaticAsset> assets;
+  for (const EmbeddedFile& file : EmbeddedFiles()) {
+    assets.push_back({file.path == kIndex ? "/" : file.path, ContentType(file.path), file.body});
+  }
+  return assets;
+}
 
 }  // namespace
 
-std::span<const StaticAsset> StaticAssets() { return kAssets; }
+std::span<const StaticAsset> StaticAssets() {
+  static const std::vector<StaticAsset> assets = ListAssets();
+  return assets;
+}
 
 const StaticAsset* FindAsset(std::string_view path) {
-  for (const StaticAsset& asset : kAssets) {
-    if (asset.path == path) return &asset;
-  }
-  return nullptr;
+  const auto all = StaticAssets();
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const StaticAsset& a) { return a.path == path; });
+  return found == all.end() ? nullptr : &*found;
 }
 
 }  // namespace hone
