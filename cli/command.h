@@ -34,6 +34,7 @@ Action AddBench(CLI::App& app);
 Action AddCalibrate(CLI::App& app);
 Action AddChat(CLI::App& app);
 Action AddConvert(CLI::App& app);
+Action AddEval(CLI::App& app);
 Action AddExplain(CLI::App& app);
 Action AddInspect(CLI::App& app);
 Action AddPerplexity(CLI::App& app);

@@ -33,6 +33,8 @@ constexpr Command kCommands[] = {
      "hone calibrate softmax smollm2-135m --text valid.txt -o plans/smollm2", AddCalibrate},
     {"convert", "Turn a Hugging Face folder into a GGUF file, or a GGUF file into a folder",
      "hone convert SmolLM2-135M smollm2.gguf", AddConvert},
+    {"eval", "Measure how good a model is, by task and by numeric setting, with intervals",
+     "hone eval smollm2-135m --tasks perplexity,choice --settings w16,w8,w4,w3 --text test.txt", AddEval},
     {"explain", "Show why a model runs as fast as it does here, operator by operator",
      "hone explain smollm2-135m --context 2048 --svg speed.svg", AddExplain},
     {"list", "The same as techniques", "hone list --stage prefill", AddTechniques},
