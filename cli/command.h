@@ -30,6 +30,7 @@ Action AddBenchKernels(CLI::App& app);  // hone bench kernels
 Action AddBenchServe(CLI::App& app);    // hone bench serve
 
 // The subcommands, each in the file of its name.
+Action AddAdvise(CLI::App& app);
 Action AddBench(CLI::App& app);
 Action AddCalibrate(CLI::App& app);
 Action AddChat(CLI::App& app);
@@ -46,6 +47,7 @@ Action AddReproduce(CLI::App& app);
 Action AddRun(CLI::App& app);
 Action AddServe(CLI::App& app);
 Action AddSimulate(CLI::App& app);  // in bench_serve.cc
+Action AddStats(CLI::App& app);
 Action AddTechniques(CLI::App& app);
 Action AddTemplate(CLI::App& app);
 Action AddTokenize(CLI::App& app);

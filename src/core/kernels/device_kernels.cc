@@ -6,6 +6,8 @@
 #include <cstring>
 #include <vector>
 
+#include "core/kernels/named_kernels.h"
+
 namespace hone {
 namespace {
 
@@ -168,6 +170,7 @@ class CpuKernels final : public DeviceKernels {
 Result<const DeviceKernels*> FindKernels(std::string_view device) {
   static const CpuKernels cpu;
   if (device == "cpu") return &cpu;
+  if (const DeviceKernels* named = FindNamedKernels(device)) return named;
   return WrongUsage("device: {}, expected cpu: this program has kernels for no other", device);
 }
 

@@ -27,16 +27,17 @@ Result<std::vector<SettingResult>> Evaluate(const EvaluationOptions& options) {
                          .kv_bytes_per_token = model->kv_bytes_per_token()};
     const Reader reader = ReaderOf(*model);
     const Reader judge = ReaderOf(reference ? *reference : *model);
-    const double start = Seconds();
     for (const EvalTask& task : options.tasks) {
       LikelihoodOptions likelihood{.cancel = options.cancel};
       likelihood.progress = [&](int64_t done, int64_t total) {
         if (options.progress) options.progress(setting.name + " " + task.name, done, total);
       };
+      const double start = Seconds();
       HONE_TRY(TaskScore score, RunTask(reader, task, likelihood, &judge));
+      result.task_seconds.push_back(Seconds() - start);
+      result.seconds += result.task_seconds.back();
       result.scores.push_back(std::move(score));
     }
-    result.seconds = Seconds() - start;
     results.push_back(std::move(result));
     if (!reference) reference = std::move(model);
   }

@@ -27,7 +27,8 @@ struct SettingResult {
   uint64_t weight_bytes = 0;     // that the loaded model holds
   double bits_per_weight = 0.0;  // bytes of the file's tensors times 8 over its weights
   double kv_bytes_per_token = 0.0;
-  double seconds = 0.0;           // of all tasks
+  double seconds = 0.0;  // of all tasks
+  std::vector<double> task_seconds;
   std::vector<TaskScore> scores;  // in the order of the tasks
 
   // What it takes to run: weights, and keys and values of `context` tokens.

@@ -55,6 +55,8 @@ std::string EvaluationText(const std::vector<SettingResult>& results, const std:
       text += fmt::format("  {} items were too long and left out, {} lost the left end of their context\n",
                           reference.skipped, reference.shortened);
   }
+  if (std::ranges::any_of(results, [](const SettingResult& r) { return r.setting.simulate; }))
+    text += "Simulated: floats that were rounded; sizes are what the packed form would take.\n";
   text += fmt::format("Sizes are weights with keys and values of {} tokens.\n", context);
   if (results.size() > 1)
     text += fmt::format("Differences are to {}; in brackets 95 % intervals, paired by item.\n",
@@ -95,6 +97,7 @@ std::string EvaluationJson(const std::vector<SettingResult>& results, const std:
       scores.push_back(std::move(entry));
     }
     json["settings"].push_back({{"setting", result.setting.name},
+                                {"simulated", result.setting.simulate},
                                 {"type_mix", result.setting.type_mix()},
                                 {"plans", result.setting.plans},
                                 {"bits_per_weight", result.bits_per_weight},

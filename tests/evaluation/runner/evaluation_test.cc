@@ -9,6 +9,7 @@
 
 #include "core/formats/gguf/random_model.h"
 #include "core/kernels/elementwise.h"
+#include "evaluation/runner/advice.h"
 #include "evaluation/runner/dialogue.h"
 #include "evaluation/runner/pareto.h"
 #include "language/models/model_fixture.h"
@@ -196,12 +197,46 @@ TEST(EvalSetting, IsReadByItsParts) {
   EXPECT_EQ(ParseSetting("w16")->kv, 16);
 }
 
+TEST(EvalSetting, NamesGroupsAndTokens) {
+  const auto setting = ParseSetting("w3g64a8tkv4g32", /*simulate=*/true);
+  ASSERT_TRUE(setting) << setting.error().message;
+  EXPECT_EQ(setting->weights, 3);
+  EXPECT_EQ(setting->group, 64);
+  EXPECT_TRUE(setting->by_token);
+  EXPECT_EQ(setting->kv, 4);
+  EXPECT_EQ(setting->kv_group, 32);
+  EXPECT_TRUE(ParseSetting("a4", true)->by_token);
+  EXPECT_FALSE(ParseSetting("w4a8")->by_token);
+  EXPECT_TRUE(ParseSetting("w4g64"));
+}
+
 TEST(EvalSetting, IsRefusedWhereNoKernelRunsIt) {
-  EXPECT_EQ(ParseSetting("w4a4").error().kind, ErrorKind::kFailed);
-  EXPECT_EQ(ParseSetting("kv3").error().kind, ErrorKind::kFailed);
-  EXPECT_EQ(ParseSetting("w7").error().kind, ErrorKind::kFailed);
-  EXPECT_EQ(ParseSetting("8bit").error().kind, ErrorKind::kUsage);
-  EXPECT_EQ(ParseSetting("").error().kind, ErrorKind::kUsage);
+  for (const char* name : {"w4a4", "kv3", "w7", "w3g64", "w4g48", "a8t", "kv1"})
+    EXPECT_EQ(ParseSetting(name).error().kind, ErrorKind::kFailed) << name;
+  for (const char* name : {"8bit", "", "w4g64x", "w1g64"})
+    EXPECT_EQ(ParseSetting(name).error().kind, ErrorKind::kUsage) << name;
+  for (const char* name : {"w4a4", "kv3", "w7g64", "w3g64", "a8t"})
+    EXPECT_TRUE(ParseSetting(name, true)) << name;
+}
+
+TEST(Advice, TakesTheBestThatFitsAndTheSmallestOfEquals) {
+  MeasuredFront front{.task = "t", .unit = "share right", .lower_is_better = false, .context = 1024};
+  front.points = {{"w16", 300e6, 0.90, 0.85, 0.95, true},
+                  {"w8", 150e6, 0.90, 0.85, 0.95, true},
+                  {"w5", 110e6, 0.89, 0.84, 0.94, true},
+                  {"w4", 90e6, 0.80, 0.74, 0.86, true},
+                  {"w2", 50e6, 0.10, 0.06, 0.14, true}};
+  const auto tight = Advise(front, 120e6);
+  ASSERT_TRUE(tight);
+  EXPECT_EQ(tight->choice.name, "w5");
+  EXPECT_NE(tight->reason.find("w8 would reach 0.9000, but takes 150 MB"), std::string::npos)
+      << tight->reason;
+  const auto ample = Advise(front, 1e9);
+  EXPECT_EQ(ample->choice.name, "w5");  // within a quarter of the best one's interval
+  EXPECT_EQ(Advise(front, 95e6)->choice.name, "w4");
+  const auto none = Advise(front, 10e6);
+  ASSERT_FALSE(none);
+  EXPECT_NE(none.error().message.find("w2"), std::string::npos);
 }
 
 }  // namespace
