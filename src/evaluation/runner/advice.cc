@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/base/progress.h"
 #include "core/formats/safetensors/json_file.h"
@@ -18,6 +18,13 @@ bool Better(const MeasuredFront& front, const ParetoPoint& a, const ParetoPoint&
   return front.lower_is_better ? a.score < b.score : a.score > b.score;
 }
 
+// Whether point `a` is as good as point `b` as far as can be told.
+bool AsGood(const MeasuredFront& front, size_t a, size_t b) {
+  if (front.scores.empty()) return front.points[a].score == front.points[b].score;
+  const Interval paired = PairedDifference(front.scores[a], front.scores[b]);
+  return paired.low <= 0.0 && paired.high >= 0.0;
+}
+
 std::string_view UnitOf(bool lower_is_better) { return lower_is_better ? "nats a token" : "share right"; }
 
 }  // namespace
@@ -25,7 +32,10 @@ std::string_view UnitOf(bool lower_is_better) { return lower_is_better ? "nats a
 MeasuredFront FrontOf(const std::vector<SettingResult>& results, size_t task, int64_t context) {
   const TaskScore& score = results.front().scores[task];
   const bool lower = LowerIsBetter(score.kind);
-  return {score.task, std::string(UnitOf(lower)), lower, context, PointsOf(results, task, context)};
+  MeasuredFront front{score.task, std::string(UnitOf(lower)),       lower,
+                      context,    PointsOf(results, task, context), {}};
+  for (const SettingResult& result : results) front.scores.push_back(result.scores[task]);
+  return front;
 }
 
 Result<MeasuredFront> ReadFront(const std::string& path, const std::string& task) {
@@ -55,32 +65,31 @@ Result<MeasuredFront> ReadFront(const std::string& path, const std::string& task
 }
 
 Result<Advice> Advise(const MeasuredFront& front, double bytes) {
-  const ParetoPoint* best = nullptr;
-  const ParetoPoint* smallest = nullptr;
-  for (const ParetoPoint& point : front.points) {
-    if (smallest == nullptr || point.bytes < smallest->bytes) smallest = &point;
-    if (point.bytes <= bytes && (best == nullptr || Better(front, point, *best))) best = &point;
+  const std::vector<ParetoPoint>& points = front.points;
+  std::optional<size_t> fitting;
+  size_t smallest = 0;
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (points[i].bytes < points[smallest].bytes) smallest = i;
+    if (points[i].bytes <= bytes && (!fitting || Better(front, points[i], points[*fitting]))) fitting = i;
   }
-  if (best == nullptr) {
-    return Failed("{}: no measured setting fits, the smallest ({}) takes {}", Size(bytes), smallest->name,
-                  Size(smallest->bytes));
+  if (!fitting) {
+    return Failed("{}: no measured setting fits, the smallest ({}) takes {}", Size(bytes),
+                  points[smallest].name, Size(points[smallest].bytes));
   }
   // What is as good as can be told takes less memory for nothing.
-  const ParetoPoint* choice = best;
-  for (const ParetoPoint& point : front.points) {
-    const bool as_good = point.low <= best->score && best->score <= point.high;
-    const bool near = std::abs(point.score - best->score) <= 0.25 * (best->high - best->low);
-    if (as_good && near && point.bytes < choice->bytes) choice = &point;
+  size_t chosen = *fitting;
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (points[i].bytes < points[chosen].bytes && AsGood(front, i, *fitting)) chosen = i;
   }
+  const ParetoPoint* best = &points[*fitting];
+  const ParetoPoint* choice = &points[chosen];
   Advice advice{*choice, {}};
   advice.reason =
       fmt::format("{} takes {} (weights, keys and values of {} tokens) and reaches {:.4f} {} in {}.",
                   choice->name, Size(choice->bytes), front.context, choice->score, front.unit, front.task);
   if (choice != best) {
-    advice.reason += fmt::format(
-        " {} reaches {:.4f} on {}: within a quarter of its interval [{:.4f}, {:.4f}], so "
-        "the smaller one is taken.",
-        best->name, best->score, Size(best->bytes), best->low, best->high);
+    advice.reason += fmt::format(" {} reaches {:.4f} on {}: not told apart, so the smaller one is taken.",
+                                 best->name, best->score, Size(best->bytes));
   }
   for (const ParetoPoint& point : front.points) {
     if (!point.on_front || point.name == choice->name || point.name == best->name) continue;

@@ -16,6 +16,7 @@ struct MeasuredFront {
   bool lower_is_better = false;
   int64_t context = 0;  // whose keys and values count
   std::vector<ParetoPoint> points;
+  std::vector<TaskScore> scores;  // one a point where they were measured now: pairs tell more than intervals
 };
 
 // Task number `task` of results.
@@ -28,8 +29,9 @@ struct Advice {
   std::string reason;  // some sentences
 };
 
-// Of the points that take at most `bytes` the one with the best score; of those whose intervals hold that
-// score the smallest. An error where none fits, with what would be needed.
+// Of the points that take at most `bytes` the one with the best score; of those that are not told apart from
+// it by the 95 % interval of the paired difference (without scores: those that score the same) the smallest.
+// An error where none fits, with what would be needed.
 Result<Advice> Advise(const MeasuredFront& front, double bytes);
 
 }  // namespace hone

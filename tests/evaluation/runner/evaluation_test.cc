@@ -219,21 +219,25 @@ TEST(EvalSetting, IsRefusedWhereNoKernelRunsIt) {
     EXPECT_TRUE(ParseSetting(name, true)) << name;
 }
 
-TEST(Advice, TakesTheBestThatFitsAndTheSmallestOfEquals) {
-  MeasuredFront front{.task = "t", .unit = "share right", .lower_is_better = false, .context = 1024};
-  front.points = {{"w16", 300e6, 0.90, 0.85, 0.95, true},
-                  {"w8", 150e6, 0.90, 0.85, 0.95, true},
-                  {"w5", 110e6, 0.89, 0.84, 0.94, true},
-                  {"w4", 90e6, 0.80, 0.74, 0.86, true},
-                  {"w2", 50e6, 0.10, 0.06, 0.14, true}};
-  const auto tight = Advise(front, 120e6);
-  ASSERT_TRUE(tight);
-  EXPECT_EQ(tight->choice.name, "w5");
-  EXPECT_NE(tight->reason.find("w8 would reach 0.9000, but takes 150 MB"), std::string::npos)
-      << tight->reason;
-  const auto ample = Advise(front, 1e9);
-  EXPECT_EQ(ample->choice.name, "w5");  // within a quarter of the best one's interval
+TEST(Advice, TakesTheBestThatFitsAndTheSmallestThatIsNotToldApart) {
+  MeasuredFront front{.task = "t", .unit = "nats a token", .lower_is_better = true, .context = 1024};
+  front.points = {
+      {"w16", 300e6, 3.00}, {"w8", 150e6, 3.00}, {"w5", 110e6, 3.01}, {"w4", 90e6, 3.40}, {"w2", 50e6, 9.00}};
+  MarkFront(front.points, true);
+  EXPECT_EQ(Advise(front, 1e9)->choice.name, "w8");  // the same score on less
   EXPECT_EQ(Advise(front, 95e6)->choice.name, "w4");
+  // Item by item: w5 is better as often as worse, w4 is always worse.
+  for (const double shift : {0.0, 0.0, 0.01, 0.4, 6.0}) {
+    TaskScore& score = front.scores.emplace_back();
+    for (int i = 0; i < 100; ++i)
+      score.by_item.push_back(
+          {.value = 3.0 + i % 10 + shift + (shift == 0.01 ? (i % 2 == 0 ? 0.3 : -0.3) : 0.0)});
+  }
+  const auto advice = Advise(front, 200e6);
+  ASSERT_TRUE(advice);
+  EXPECT_EQ(advice->choice.name, "w5");
+  EXPECT_NE(advice->reason.find("w8 reaches 3.0000 on 150 MB: not told apart"), std::string::npos)
+      << advice->reason;
   const auto none = Advise(front, 10e6);
   ASSERT_FALSE(none);
   EXPECT_NE(none.error().message.find("w2"), std::string::npos);
