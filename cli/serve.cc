@@ -35,6 +35,8 @@ struct Options {
   double tpot_ms = 50.0;
   std::string api_key_file;
   bool no_prefix_cache = false;
+  std::string prefix_file;
+  double unload_minutes = 0.0;  // 0: never
   double drain_seconds = 30.0;
 };
 
@@ -50,9 +52,17 @@ class StopSignals {
     std::thread([this] { Listen(); }).detach();
   }
 
-  void Wait() {
+  // Until a signal has come (true), Wake was called, or `seconds` have passed.
+  bool Wait(double seconds) {
     std::unique_lock lock(mutex_);
-    asked_changed_.wait(lock, [&] { return asked_; });
+    changed_.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return asked_ || woken_; });
+    woken_ = false;
+    return asked_;
+  }
+  void Wake() {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    changed_.notify_all();
   }
   // From here on the first signal is heeded; before it ends the program, which has nothing to finish.
   void Heed() {
@@ -68,14 +78,15 @@ class StopSignals {
       const std::lock_guard lock(mutex_);
       if (count > 1 || !heeded_) _exit(count > 1 ? 130 : 0);
       asked_ = true;
-      asked_changed_.notify_all();
+      changed_.notify_all();
     }
   }
 
   sigset_t set_;
   std::mutex mutex_;  // guards what follows
-  std::condition_variable asked_changed_;
+  std::condition_variable changed_;
   bool asked_ = false;
+  bool woken_ = false;
   bool heeded_ = false;
 };
 
@@ -130,10 +141,25 @@ void Announce(const Options& options, const HttpServer& http) {
 
 struct Served {
   std::shared_ptr<Engine> engine;
-  std::unique_ptr<ServingEngine> serving;
+  std::shared_ptr<ServingEngine> serving;
 };
 
-Result<Served> Load(const Options& options, const std::string& path, Plan plan) {
+// What is wrong with the file is told, and the cache starts empty.
+void LoadPrefixes(const std::string& path, ServingEngine& serving) {
+  if (path.empty()) return;
+  const auto loaded = serving.LoadPrefixes(path);
+  if (!loaded) return LogWarning("{}; the prefix cache starts empty", loaded.error().message);
+  fmt::print("{}: {} prefixes of {} tokens\n", path, loaded->prefixes, loaded->tokens);
+}
+
+void SavePrefixes(const std::string& path, ServingEngine& serving) {
+  if (path.empty()) return;
+  const auto saved = serving.SavePrefixes(path);
+  if (!saved) return LogWarning("{}; the prefix cache is not saved", saved.error().message);
+  fmt::print("{}: saved {} prefixes of {} tokens\n", path, saved->prefixes, saved->tokens);
+}
+
+Result<Served> Load(const Options& options, const std::string& path, const Plan& plan) {
   HONE_CHECK_OK(InitCpuTarget());
   MemoryLimits limits;
   limits.kv = options.kv_budget;
@@ -147,8 +173,9 @@ Result<Served> Load(const Options& options, const std::string& path, Plan plan) 
   HONE_TRY(auto model, LoadModel(path, *served.engine, load));
   for (const std::string& warning : model->tokenizer().warnings()) LogWarning("{}: {}", path, warning);
   ServingOptions serving = options.serving;
-  serving.plan = std::move(plan);
+  serving.plan = plan;
   HONE_TRY(served.serving, ServingEngine::Create(served.engine, std::move(model), serving));
+  LoadPrefixes(options.prefix_file, *served.serving);
   return served;
 }
 
@@ -162,16 +189,75 @@ bool WaitUntil(double seconds, Done done) {
   return true;
 }
 
+// The model while the server runs: let go when nobody has asked for it for a while, loaded again for the
+// next request.
+class ModelKeeper {
+ public:
+  ModelKeeper(const Options& options, std::string path, Plan plan, ApiServer& api, StopSignals& signals)
+      : options_(options), path_(std::move(path)), plan_(std::move(plan)), api_(api), signals_(signals) {}
+
+  Result<void> LoadNow() {
+    HONE_TRY(served_, Load(options_, path_, plan_));
+    api_.Serve(served_.serving);
+    wanted_ = false;  // nobody waits any more
+    return {};
+  }
+  // Null while the model is unloaded.
+  ServingEngine* serving() const { return served_.serving.get(); }
+  bool idle() const { return !served_.serving || served_.serving->idle(); }
+
+  // Until the program is asked to end.
+  void Keep() {
+    const double limit = options_.unload_minutes * 60.0;
+    constexpr double kForever = 1e6;
+    const double period = limit > 0.0 ? std::min(1.0, limit / 4) : kForever;
+    while (!signals_.Wait(served_.serving ? period : kForever)) {
+      if (wanted_) {
+        fmt::print("loading {} again\n", options_.api.model_name);
+        if (const auto loaded = LoadNow(); !loaded) {
+          LogWarning("{}", loaded.error().message);
+          api_.FailWaiting(loaded.error());
+        }
+      } else if (limit > 0.0 && served_.serving && served_.serving->idle() && api_.idle_seconds() > limit) {
+        Unload();
+      }
+      std::fflush(stdout);
+    }
+  }
+
+ private:
+  void Unload() {
+    api_.Unload([this] {
+      wanted_ = true;
+      signals_.Wake();
+    });
+    // A request that came at the last moment still has the engine.
+    while (served_.serving.use_count() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    SavePrefixes(options_.prefix_file, *served_.serving);
+    served_ = {};
+    fmt::print("{} is unloaded: no request for {} minutes\n", options_.api.model_name,
+               options_.unload_minutes);
+  }
+
+  const Options& options_;
+  const std::string path_;
+  const Plan plan_;
+  ApiServer& api_;
+  StopSignals& signals_;
+  Served served_;
+  std::atomic<bool> wanted_{false};
+};
+
 // Answers under way go on, until they are done or the limit has come.
-void Drain(const Options& options, HttpServer& http, ApiServer& api, ServingEngine& serving) {
-  const auto quiet = [&] { return serving.idle() && http.exchanges() == 0; };
+void Drain(const Options& options, HttpServer& http, ApiServer& api, const ModelKeeper& keeper) {
+  const auto quiet = [&] { return keeper.idle() && http.exchanges() == 0; };
   if (!quiet()) {
     fmt::print(stderr, "finishing {} requests; a second signal ends at once\n", http.exchanges());
   }
   api.Drain();
   http.StopAccepting();
   if (WaitUntil(options.drain_seconds, quiet)) return;
-  serving.CancelAll();
+  if (keeper.serving() != nullptr) keeper.serving()->CancelAll();
   constexpr double kLastWords = 2.0;  // for the step under way, and for telling the clients
   if (WaitUntil(kLastWords, quiet)) return;
   std::fflush(stdout);
@@ -186,6 +272,9 @@ Result<void> Run(Options options) {
   options.serving.prefix_cache = !options.no_prefix_cache;
   if (options.kv_budget == 0)
     options.kv_budget = options.model.kv_limit > 0 ? options.model.kv_limit : DefaultKvBudget();
+  if (options.no_prefix_cache && !options.prefix_file.empty()) {
+    return WrongUsage("--no-prefix-cache: not together with --prefix-cache");
+  }
   HONE_CHECK_OK(MakeScheduler(options.serving.schedule, options.serving.objectives));
   if (!options.api_key_file.empty()) {
     HONE_TRY(options.api.api_keys, ReadKeys(options.api_key_file));
@@ -195,22 +284,22 @@ Result<void> Run(Options options) {
   if (options.api.model_name.empty()) {
     options.api.model_name = std::filesystem::path(options.model.model).stem().string();
   }
-  // In the order of their lives: connections end first, then the routes, then the engine.
-  Served served;
+  // In the order of their lives: connections end first, then the model, then the routes.
   ApiServer api(options.api);
+  ModelKeeper keeper(options, path, std::move(plan), api, signals);
   HONE_TRY(const auto http, HttpServer::Start(options.http, [&api](std::shared_ptr<HttpExchange> exchange) {
              api.Handle(std::move(exchange));
            }));
   Announce(options, *http);
-  HONE_TRY(served, Load(options, path, std::move(plan)));
-  HONE_CHECK_OK(api.Serve(*served.serving));
+  HONE_CHECK_OK(keeper.LoadNow());
   signals.Heed();
   fmt::print("{} is ready: schedule {}, {} tokens of context, {} MiB for keys and values\n",
-             options.api.model_name, served.serving->schedule(), served.serving->context(),
+             options.api.model_name, keeper.serving()->schedule(), keeper.serving()->context(),
              options.kv_budget >> 20);
   std::fflush(stdout);
-  signals.Wait();
-  Drain(options, *http, api, *served.serving);
+  keeper.Keep();
+  Drain(options, *http, api, keeper);
+  if (keeper.serving() != nullptr) SavePrefixes(options.prefix_file, *keeper.serving());
   return {};
 }
 
@@ -264,7 +353,16 @@ Action AddServe(CLI::App& app) {
   app.add_option("--max-waiting", options->serving.max_waiting,
                  "Requests in the queue beyond which more are refused with 429 (default 256)")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--swap-space", options->serving.swap_bytes,
+                 "Memory beside the KV budget to which preempted answers are copied, such as 1GB; 0: they "
+                 "are recomputed (default)")
+      ->transform(CLI::AsSizeValue(false));
   app.add_flag("--no-prefix-cache", options->no_prefix_cache, "Read every prompt whole");
+  app.add_option("--prefix-cache", options->prefix_file,
+                 "File in which the prefix cache is kept from one run to the next");
+  app.add_option("--unload-after", options->unload_minutes,
+                 "Minutes without a request after which the model is let go; the next request loads it again")
+      ->check(CLI::PositiveNumber);
   app.add_option("--max-body", options->http.body_bytes, "Most bytes of a request (default 32MB)")
       ->transform(CLI::AsSizeValue(false));
   app.add_option("--max-prompt-tokens", options->api.most_prompt_tokens, "Most tokens of a prompt")

@@ -166,6 +166,62 @@ TEST(ServeCommand, RefusesFlagsThatAreWrong) {
   EXPECT_EQ(RunHone("serve " + model + " --port 0 --api-key-file /nonexistent").exit_code, 3);
 }
 
+std::string Ask(uint16_t port) {
+  RawClient client(port);
+  client.Send(RawClient::Request(
+      "POST", "/v1/completions",
+      R"({"prompt": ")" + std::string(100, 'x') + R"(", "max_tokens": 8, "temperature": 0, "seed": 1})"));
+  const std::string body = client.Read().body;
+  const size_t begin = body.find("\"choices\""), end = body.find("\"usage\"");
+  EXPECT_NE(begin, std::string::npos) << body;
+  return begin == std::string::npos ? "" : body.substr(begin, end - begin);
+}
+
+TEST(ServeCommand, KeepsItsPrefixCacheFromOneRunToTheNext) {
+  ScratchFolder scratch;
+  const std::filesystem::path folder = scratch.path();
+  const std::string file = (folder / "prefixes").string();
+  std::string first;
+  for (int run = 0; run < 3; ++run) {
+    if (run == 2) std::ofstream(file, std::ios::app) << "damage";
+    Server server(folder, {"--prefix-cache", file});
+    const uint16_t port = server.Port();
+    const std::string answer = Ask(port);
+    if (run == 0) first = answer;
+    EXPECT_EQ(answer, first);
+    RawClient client(port);
+    client.Send(RawClient::Request("GET", "/metrics"));
+    const std::string metrics = client.Read().body;
+    EXPECT_EQ(metrics.find("hone_prompt_tokens_cached_total 96\n") != std::string::npos, run == 1)
+        << metrics;
+    server.Signal(SIGTERM);
+    EXPECT_EQ(server.ExitCode(20.0), 0);
+    EXPECT_EQ(server.Output().find("the prefix cache starts empty") != std::string::npos, run == 2)
+        << server.Output();
+  }
+}
+
+TEST(ServeCommand, LetsAnIdleModelGoAndLoadsItAgain) {
+  ScratchFolder scratch;
+  const std::filesystem::path folder = scratch.path();
+  Server server(folder, {"--unload-after", "0.005"});
+  const uint16_t port = server.Port();
+  const std::string first = Ask(port);
+  for (int round = 0; round < 3; ++round) {
+    std::string health;
+    for (int i = 0; i < 500 && health.find("unloaded") == std::string::npos; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      RawClient client(port);
+      client.Send(RawClient::Request("GET", "/health"));
+      health = client.Read().body;
+    }
+    EXPECT_NE(health.find("unloaded"), std::string::npos);
+    EXPECT_EQ(Ask(port), first);
+  }
+  server.Signal(SIGTERM);
+  EXPECT_EQ(server.ExitCode(10.0), 0);
+}
+
 TEST(ServeCommand, KeepsKeysOutOfWhatItPrints) {
   ScratchFolder scratch;
   const std::filesystem::path folder = scratch.path();

@@ -42,7 +42,8 @@ Result<std::unique_ptr<Generation>> Generation::Create(std::unique_ptr<DecodingS
 
 Generation::Generation(std::unique_ptr<DecodingStrategy> strategy, StopRules rules,
                        GenerationListener listener, StopStrings stop, const Tokenizer& tokenizer)
-    : strategy_(std::move(strategy)),
+    : tokenizer_(tokenizer),
+      strategy_(std::move(strategy)),
       rules_(std::move(rules)),
       listener_(std::move(listener)),
       stop_(std::move(stop)),
@@ -89,7 +90,10 @@ bool Generation::TakeToken(ChosenToken token) {
     return false;
   }
   std::string safe;
-  const bool stopped = stop_.Feed(stream_.Push(id), safe);
+  std::string piece = stream_.Push(id);
+  if (std::binary_search(rules_.markers.begin(), rules_.markers.end(), id))
+    piece += tokenizer_.TokenBytes(id);
+  const bool stopped = stop_.Feed(piece, safe);
   Send(safe);
   if (stopped) Finish(FinishReason::kStop);
   return !stopped;

@@ -23,6 +23,7 @@ struct StopRules {
   std::vector<std::string> stop;  // an answer ends before the leftmost of these
   std::vector<TokenId> ends;      // tokens that end an answer, sorted
   bool ignore_ends = false;       // go on past them
+  std::vector<TokenId> markers;   // control tokens that are text all the same (<tool_call>), sorted
 };
 
 enum class FinishReason : uint8_t {
@@ -87,6 +88,7 @@ class Generation {
   void Send(std::string_view text);
   int64_t budget() const;
 
+  const Tokenizer& tokenizer_;
   std::unique_ptr<DecodingStrategy> strategy_;
   StopRules rules_;
   GenerationListener listener_;

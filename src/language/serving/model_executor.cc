@@ -14,11 +14,30 @@ double Seconds() {
 
 }  // namespace
 
+namespace {
+
+// A preempted answer's entries, outside of the page pool.
+struct SwappedEntries {
+  SwappedEntries(MemoryAccount& account, std::string snapshot, int64_t cached, bool long_rope)
+      : account(account), snapshot(std::move(snapshot)), cached(cached), long_rope(long_rope) {}
+  ~SwappedEntries() { account.Release(snapshot.size()); }
+  SwappedEntries(const SwappedEntries&) = delete;
+  SwappedEntries& operator=(const SwappedEntries&) = delete;
+
+  MemoryAccount& account;
+  const std::string snapshot;  // its size is reserved
+  const int64_t cached;
+  const bool long_rope;
+};
+
+}  // namespace
+
 struct ModelExecutor::Live {
   ModelJob job;
   std::unique_ptr<Sequence> sequence;
   std::unique_ptr<Generation> generation;
   PrefixCache::Pin pin;
+  std::unique_ptr<SwappedEntries> swapped;
 };
 
 // A loop of its own: a thread, a runner with its scratch and share, and the pool it writes to.
@@ -46,7 +65,10 @@ Result<std::unique_ptr<ModelExecutor>> ModelExecutor::Create(std::shared_ptr<con
 
 ModelExecutor::ModelExecutor(std::shared_ptr<const Model> model, Engine& engine,
                              const ModelExecutorOptions& options)
-    : model_(std::move(model)), engine_(engine), options_(options) {}
+    : model_(std::move(model)),
+      engine_(engine),
+      options_(options),
+      swap_("swap for preempted answers", options.swap_bytes) {}
 
 Result<void> ModelExecutor::Build() {
   const uint64_t limit = engine_.accounts.kv.limit();
@@ -73,7 +95,7 @@ Result<void> ModelExecutor::Build() {
     step_rows_ = std::min(step_rows_, lane->runner->options().max_rows);
     lanes_.push_back(std::move(lane));
   }
-  const KvCache probe = model_->MakeCache(lanes_[0]->pool, options_.mode);
+  const KvCache probe = MakeCache();
   std::vector<uint64_t> sizes;
   for (int i = 0; i < probe.layers(); ++i) probe.layer(i).PagesFor(PrefixCache::kBlock, sizes);
   bytes_per_block_ = 0;
@@ -94,17 +116,15 @@ ModelExecutor::~ModelExecutor() {
   for (auto& lane : lanes_) {
     if (lane->thread.joinable()) lane->thread.join();
   }
-  live_.clear();
+  live_.clear();  // swapped entries go back to swap_
   prefixes_.Clear();
 }
 
 Result<void> ModelExecutor::Add(JobId id, ModelJob job) {
   auto live = std::make_shared<Live>();
   const auto prompt = static_cast<int64_t>(job.prompt.size());
-  live->sequence =
-      std::make_unique<Sequence>(Sequence{.cache = model_->MakeCache(lanes_[0]->pool, options_.mode),
-                                          .tokens = job.prompt,
-                                          .prompt_tokens = prompt});
+  live->sequence = std::make_unique<Sequence>(
+      Sequence{.cache = MakeCache(), .tokens = job.prompt, .prompt_tokens = prompt});
   HONE_TRY(auto strategy, job.strategy(*lanes_[0]->runner, *live->sequence));
   HONE_TRY(live->generation,
            Generation::Create(std::move(strategy), job.rules, std::move(job.listener), model_->tokenizer()));
@@ -229,6 +249,7 @@ uint64_t ModelExecutor::MadeBy(const Sequence& sequence) const { return sequence
 int64_t ModelExecutor::Admit(const Job& job) {
   const std::shared_ptr<Live> live = Find(job.id);
   Sequence& sequence = *live->sequence;
+  if (SwapIn(*live)) return sequence.cached;
   if (!options_.prefix_cache || !live->job.reuse_prefix) return 0;
   // All but the last token: its row brings the next one.
   const int64_t most = static_cast<int64_t>(sequence.tokens.size()) - 1;
@@ -245,13 +266,50 @@ int64_t ModelExecutor::Admit(const Job& job) {
 }
 
 void ModelExecutor::Empty(Live& job) {
-  job.sequence->cache = model_->MakeCache(lanes_[0]->pool, options_.mode);
+  job.sequence->cache = MakeCache();
   job.sequence->cached = 0;
   job.sequence->long_rope = false;
   job.pin.Release();
 }
 
-void ModelExecutor::Preempt(const Job& job) { Empty(*Find(job.id)); }
+KvCache ModelExecutor::MakeCache() const { return model_->MakeCache(lanes_[0]->pool, options_.mode); }
+
+void ModelExecutor::Preempt(const Job& job) {
+  const std::shared_ptr<Live> live = Find(job.id);
+  if (options_.swap_bytes > 0) SwapOut(*live);
+  Empty(*live);
+}
+
+// Copies what is cached where there is room for it; else it will be read again. The pool's bytes bound the
+// copy's from above.
+void ModelExecutor::SwapOut(Live& job) {
+  const Sequence& sequence = *job.sequence;
+  job.swapped.reset();
+  if (sequence.cached == 0 || sequence.selector != nullptr) return;
+  auto snapshot = sequence.cache.Snapshot();
+  if (!snapshot || !swap_.Reserve(snapshot->size())) return;
+  job.swapped =
+      std::make_unique<SwappedEntries>(swap_, std::move(*snapshot), sequence.cached, sequence.long_rope);
+  swapped_.fetch_add(1, std::memory_order_relaxed);
+}
+
+// False where there is no copy, or no pages for it: then it is dropped.
+bool ModelExecutor::SwapIn(Live& job) {
+  const std::unique_ptr<SwappedEntries> swapped = std::move(job.swapped);
+  if (!swapped) return false;
+  Sequence& sequence = *job.sequence;
+  while (true) {
+    KvCache cache = MakeCache();
+    if (cache.Restore(swapped->snapshot)) {
+      sequence.cache = std::move(cache);
+      break;
+    }
+    if (!prefixes_.EvictOne()) return false;
+  }
+  sequence.cached = swapped->cached;
+  sequence.long_rope = swapped->long_rope;
+  return true;
+}
 
 void ModelExecutor::End(const Job& job, JobEnd end) {
   const std::shared_ptr<Live> live = Find(job.id);
@@ -270,7 +328,8 @@ void ModelExecutor::End(const Job& job, JobEnd end) {
     }
   }
   live->pin.Release();
-  live->sequence->cache = model_->MakeCache(lanes_[0]->pool, options_.mode);
+  live->swapped.reset();
+  live->sequence->cache = MakeCache();
   if (live->job.ended) {
     live->job.ended({generation, generation.strategy(), end, job.reused, job.preemptions, job.times});
   }

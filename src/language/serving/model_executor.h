@@ -2,6 +2,7 @@
 // prefix cache.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/base/memory_account.h"
 #include "language/decoding/generation.h"
 #include "language/decoding/plain_decoding.h"
 #include "language/decoding/sampler.h"
@@ -55,7 +57,8 @@ struct ModelExecutorOptions {
   bool separate_pools = false;  // each lane with half the pages and its own threads
   int64_t step_rows = 512;
   bool prefix_cache = true;
-  RunnerOptions runner;  // what a plan brought; mode, weight and max_rows are set here
+  uint64_t swap_bytes = 0;  // of copies of preempted answers' entries; what finds no room there is recomputed
+  RunnerOptions runner;     // what a plan brought; mode, weight and max_rows are set here
 };
 
 class ModelExecutor : public StepExecutor {
@@ -81,7 +84,11 @@ class ModelExecutor : public StepExecutor {
   int64_t step_rows() const { return step_rows_; }
   uint64_t kv_used() const;
   uint64_t kv_limit() const;
+  const MemoryAccount& swap() const { return swap_; }
+  int64_t swapped() const { return swapped_.load(std::memory_order_relaxed); }  // preemptions by copying
   PrefixCache& prefixes() { return prefixes_; }
+  // An empty cache in the pool that prefixes are kept in.
+  KvCache MakeCache() const;
   const Model& model() const { return *model_; }
 
  private:
@@ -94,6 +101,8 @@ class ModelExecutor : public StepExecutor {
   bool HandOver(Lane& lane, Live& job);
   void Publish(Live& job);
   void Empty(Live& job);
+  void SwapOut(Live& job);
+  bool SwapIn(Live& job);
   uint64_t MadeBy(const Sequence& sequence) const;
   std::shared_ptr<Live> Find(JobId id) const;
 
@@ -104,6 +113,8 @@ class ModelExecutor : public StepExecutor {
   int64_t step_rows_ = 0;
   uint64_t bytes_per_block_ = 1;  // of cache entries for PrefixCache::kBlock tokens
   PrefixCache prefixes_;
+  MemoryAccount swap_;
+  std::atomic<int64_t> swapped_{0};
   std::vector<std::unique_ptr<Lane>> lanes_;
   mutable std::mutex mutex_;  // guards live_
   std::unordered_map<JobId, std::shared_ptr<Live>> live_;

@@ -169,6 +169,27 @@ PrefixCache::Pin PrefixCache::Insert(std::span<const TokenId> tokens, const KvCa
   return pin;
 }
 
+std::vector<PrefixCache::Entry> PrefixCache::Leaves() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<uint64_t, Entry>> leaves;
+  for (const auto& [made_by, root] : roots_) {
+    ForEach(*root, [&, made_by = made_by](Node& node) {
+      if (!node.children.empty() || !node.cache) return;
+      auto fork = node.cache->Fork();
+      if (!fork) return;
+      std::vector<TokenId> tokens(static_cast<size_t>(node.depth));
+      for (const Node* part = &node; part->parent != nullptr; part = part->parent) {
+        std::copy(part->edge.begin(), part->edge.end(), tokens.begin() + part->parent->depth);
+      }
+      leaves.emplace_back(node.used, Entry{std::move(tokens), made_by, std::move(*fork)});
+    });
+  }
+  std::sort(leaves.begin(), leaves.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<Entry> entries;
+  for (auto& [used, entry] : leaves) entries.push_back(std::move(entry));
+  return entries;
+}
+
 void PrefixCache::Shrink() {
   while (nodes_ > most_nodes_ && EvictLocked()) {
   }

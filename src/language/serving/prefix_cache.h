@@ -54,6 +54,15 @@ class PrefixCache {
   // `cache` holds the entries of `tokens`, all written. Only whole blocks are kept.
   Pin Insert(std::span<const TokenId> tokens, const KvCache& cache, uint64_t made_by);
 
+  // A prefix that is no other's beginning.
+  struct Entry {
+    std::vector<TokenId> tokens;
+    uint64_t made_by = 0;
+    KvCache cache;
+  };
+  // All of them, the last used first; where a window let entries go there is none.
+  std::vector<Entry> Leaves() const;
+
   // Drops the prefix that was not used for longest among those that are no other's beginning and not pinned;
   // false: there is none.
   bool EvictOne();

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "language/decoding/constraints/grammar_processor.h"
+#include "language/models/model_hash.h"
 #include "language/models/plan_use.h"
 
 namespace hone {
@@ -17,12 +19,14 @@ SteadyClock::SteadyClock() : start_(SteadySeconds()) {}
 double SteadyClock::Now() const { return SteadySeconds() - start_; }
 
 std::function<Result<std::unique_ptr<DecodingStrategy>>(Runner&, Sequence&)> PlainStrategy(
-    const SamplingOptions& sampling, const PlainDecodingOptions& decoding) {
-  return
-      [sampling, decoding](Runner& runner, Sequence& sequence) -> Result<std::unique_ptr<DecodingStrategy>> {
-        HONE_TRY(Sampler sampler, Sampler::Create(sampling, runner.model().config().vocabulary));
-        return std::make_unique<PlainDecoding>(runner, sequence, std::move(sampler), decoding);
-      };
+    const SamplingOptions& sampling, const PlainDecodingOptions& decoding,
+    std::shared_ptr<TokenMasks> masks) {
+  return [sampling, decoding, masks](Runner& runner,
+                                     Sequence& sequence) -> Result<std::unique_ptr<DecodingStrategy>> {
+    HONE_TRY(Sampler sampler, Sampler::Create(sampling, runner.model().config().vocabulary));
+    if (masks) sampler.AddProcessor(std::make_unique<GrammarProcessor>(masks));
+    return std::make_unique<PlainDecoding>(runner, sequence, std::move(sampler), decoding);
+  };
 }
 
 Result<std::unique_ptr<ServingEngine>> ServingEngine::Create(std::shared_ptr<Engine> engine,
@@ -38,6 +42,14 @@ Result<std::unique_ptr<ServingEngine>> ServingEngine::Create(std::shared_ptr<Eng
   executor.separate_pools = serving->scheduler_->separate_pools();
   executor.step_rows = options.step_rows;
   executor.prefix_cache = options.prefix_cache;
+  executor.swap_bytes = options.swap_bytes;
+  for (const auto& [name, part] : options.plan.parts) {
+    serving->plan_ += fmt::format("{} {} ", name, std::hash<std::string>()(part.settings));
+    for (const auto& [tensor, values] : part.tensors) {
+      const std::string_view bytes(reinterpret_cast<const char*>(values.bytes.data()), values.bytes.size());
+      serving->plan_ += fmt::format("{:x} ", std::hash<std::string_view>()(bytes));
+    }
+  }
   HONE_CHECK_OK(UsePlan(options.plan, *model, executor.runner));
   HONE_TRY(serving->executor_, ModelExecutor::Create(model, *engine, executor));
   DispatcherOptions dispatcher;
@@ -56,6 +68,28 @@ ServingEngine::~ServingEngine() {
   // Lanes end with the step they are in; whoever still waits hears that it was cancelled.
   if (dispatcher_) dispatcher_->CancelAll();
   executor_.reset();
+}
+
+// Equal where the entries of equal tokens have equal bits.
+Result<void> ServingEngine::FindMadeFor() {
+  if (!made_for_.empty()) return {};
+  HONE_TRY(const std::string weights, CurrentKey(PlanKey::kWeights, *model_));
+  HONE_TRY(const std::string architecture, CurrentKey(PlanKey::kArchitecture, *model_));
+  HONE_TRY(const std::string processor, CurrentKey(PlanKey::kProcessor, *model_));
+  made_for_ =
+      fmt::format("{} {} {} {} {}", weights, architecture, processor, static_cast<int>(options_.mode), plan_);
+  return {};
+}
+
+Result<PrefixFileCounts> ServingEngine::LoadPrefixes(const std::string& path) {
+  HONE_CHECK_OK(FindMadeFor());
+  return hone::LoadPrefixes(executor_->prefixes(), path, made_for_,
+                            [this] { return executor_->MakeCache(); });
+}
+
+Result<PrefixFileCounts> ServingEngine::SavePrefixes(const std::string& path) {
+  HONE_CHECK_OK(FindMadeFor());
+  return hone::SavePrefixes(executor_->prefixes(), path, made_for_, executor_->kv_limit());
 }
 
 Result<std::variant<JobId, Refusal>> ServingEngine::Submit(ModelJob job, JobRequest request) {

@@ -11,8 +11,11 @@
 #include "core/formats/plan/plan.h"
 #include "language/serving/dispatcher.h"
 #include "language/serving/model_executor.h"
+#include "language/serving/prefix_cache_file.h"
 
 namespace hone {
+
+class TokenMasks;
 
 class SteadyClock : public Clock {
  public:
@@ -32,7 +35,8 @@ struct ServingOptions {
   int64_t batch = 64;         // answers that are written at once
   int64_t max_waiting = 256;  // requests in the queue
   bool prefix_cache = true;
-  Plan plan;  // refused where it does not fit
+  uint64_t swap_bytes = 0;  // for copies of preempted answers' keys and values; 0: they are recomputed
+  Plan plan;                // refused where it does not fit
 };
 
 // Thread-safe.
@@ -42,6 +46,11 @@ class ServingEngine {
                                                        std::shared_ptr<const Model> model,
                                                        const ServingOptions& options);
   ~ServingEngine();
+
+  // Takes over what a file kept of an earlier engine's prefix cache, before the first job; writes it, when
+  // nothing runs. See prefix_cache_file.h.
+  Result<PrefixFileCounts> LoadPrefixes(const std::string& path);
+  Result<PrefixFileCounts> SavePrefixes(const std::string& path);
 
   // Ids rise. An error is the request's fault.
   Result<std::variant<JobId, Refusal>> Submit(ModelJob job, JobRequest request);
@@ -62,9 +71,12 @@ class ServingEngine {
 
  private:
   ServingEngine() = default;
+  Result<void> FindMadeFor();
 
   ServingOptions options_;
   std::shared_ptr<Engine> engine_;
+  std::string plan_;      // what of the plan is in use, as text
+  std::string made_for_;  // worked out when a prefix cache is first loaded or saved
   std::shared_ptr<const Model> model_;
   SteadyClock clock_;
   std::unique_ptr<Scheduler> scheduler_;
@@ -73,8 +85,9 @@ class ServingEngine {
   std::atomic<JobId> next_{1};
 };
 
-// Answers a prompt with plain decoding.
+// Answers a prompt with plain decoding. `masks`: what the answer must look like; null: free.
 std::function<Result<std::unique_ptr<DecodingStrategy>>(Runner&, Sequence&)> PlainStrategy(
-    const SamplingOptions& sampling, const PlainDecodingOptions& decoding);
+    const SamplingOptions& sampling, const PlainDecodingOptions& decoding,
+    std::shared_ptr<TokenMasks> masks = nullptr);
 
 }  // namespace hone

@@ -4,8 +4,10 @@ Prints "ok" when every reply had the form that the client's own types expect.
 """
 
 import sys
+import typing
 
 import openai
+import pydantic
 
 base, key = sys.argv[1], sys.argv[2]
 client = openai.OpenAI(base_url=base + "/v1", api_key=key, max_retries=0)
@@ -35,10 +37,44 @@ assert streamed == whole.choices[0].message.content, (streamed, whole)
 assert roles == 1 and len(usages) == 1, (roles, usages)
 assert usages[0].completion_tokens == whole.usage.completion_tokens
 
+helped = ""
 with client.chat.completions.stream(**fixed) as stream:
     for event in stream:
+        if event.type == "content.delta":
+            helped += event.delta
+assert helped == streamed, (helped, streamed)
+
+
+class Answer(pydantic.BaseModel):
+    digit: typing.Literal[1, 2, 3]
+    sure: bool
+
+
+parsed = client.chat.completions.parse(model=model, messages=hi, response_format=Answer, max_tokens=200)
+assert isinstance(parsed.choices[0].message.parsed, Answer), parsed
+assert parsed.choices[0].finish_reason == "stop"
+with client.chat.completions.stream(model=model, messages=hi, response_format=Answer, max_tokens=200) as stream:
+    for event in stream:
         pass
-    assert stream.get_final_completion().choices[0].message.content == streamed
+    assert isinstance(stream.get_final_completion().choices[0].message.parsed, Answer)
+answer = client.responses.parse(model=model, input="Hi", text_format=Answer, max_output_tokens=200)
+assert isinstance(answer.output_parsed, Answer), answer
+
+tool = openai.pydantic_function_tool(Answer, name="submit", description="Takes an answer")
+forced = dict(model=model, messages=hi, tools=[tool], tool_choice="required", max_tokens=200)
+called = client.chat.completions.create(**forced, parallel_tool_calls=False)
+assert called.choices[0].finish_reason == "tool_calls", called
+[call] = called.choices[0].message.tool_calls
+assert call.function.name == "submit" and Answer.model_validate_json(call.function.arguments)
+pieces, ids = "", []
+for chunk in client.chat.completions.create(**forced, parallel_tool_calls=False, stream=True):
+    for delta in (chunk.choices[0].delta.tool_calls or []) if chunk.choices else []:
+        assert delta.index == 0
+        pieces += delta.function.arguments or ""
+        ids += [delta.id] if delta.id else []
+assert len(ids) == 1 and Answer.model_validate_json(pieces), (ids, pieces)
+bad = {"type": "function", "function": {"name": "broken", "parameters": {"type": "object", "not": {}}}}
+assert "broken" in refused(openai.BadRequestError, **{**forced, "tools": [tool, bad]}).message
 
 several = client.chat.completions.create(
     model=model, messages=hi, max_tokens=8, n=3, seed=5, logprobs=True, top_logprobs=2, temperature=1.2

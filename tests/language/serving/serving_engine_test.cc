@@ -103,6 +103,29 @@ TEST(ServingEngine, GivesTheSameTokensWhenAnswersArePreempted) {
   }
 }
 
+TEST(ServingEngine, GivesTheSameTokensWhenPreemptedAnswersAreSwapped) {
+  const auto requests = MixedRequests();
+  const auto alone = Alone(requests);
+  for (const char* schedule : kSchedules) {
+    const bool halves = std::string(schedule) == "disaggregated";
+    // Room for every copy, and for one or two of them.
+    for (const uint64_t swap : {uint64_t{64} << 20, BlockBytes() * 6}) {
+      TinyServer server({.schedule = schedule, .step_rows = 64, .prefix_cache = false, .swap_bytes = swap},
+                        BlockBytes() * (halves ? 20 : 9));
+      const auto answers = server.AskAll(requests);
+      for (size_t i = 0; i < requests.size(); ++i) {
+        EXPECT_EQ(answers[i].tokens, alone[i]) << schedule << ", answer " << i << " " << answers[i].error;
+      }
+      const ModelExecutor& executor = server.serving->executor();
+      EXPECT_LE(executor.swap().peak(), swap);
+      EXPECT_EQ(executor.swap().used(), 0u) << "no copy outlives its answer";
+      if (server.serving->state().preemptions > 0) {
+        EXPECT_GT(executor.swapped(), 0) << schedule;
+      }
+    }
+  }
+}
+
 TEST(ServingEngine, EndsOnlyTheAnswerThatWouldNotFitAlone) {
   TinyServer server({.schedule = "static:100,100", .step_rows = 64}, BlockBytes() * 4);
   const auto answers = server.AskAll({{.prompt = SomePrompt(5, 1)},

@@ -112,6 +112,37 @@ Symbol GrammarBuilder::Repeat(Symbol body, uint32_t min, uint32_t max) {
   return Add(std::move(draft));
 }
 
+Symbol GrammarBuilder::Import(const Grammar& grammar) {
+  using Kind = Grammar::Cell::Kind;
+  const auto first = static_cast<int>(drafts_.size());
+  const auto here = [&](Symbol symbol) {
+    return symbol.is_rule() ? Symbol::Rule(first + symbol.rule())
+                            : Bytes(grammar.byte_sets()[static_cast<size_t>(symbol.bytes())]);
+  };
+  for (const Grammar::Rule& rule : grammar.rules()) {
+    Draft draft;
+    for (size_t cell : rule.alternatives) {
+      const Grammar::Cell& begin = grammar.cells()[cell];
+      if (begin.kind == Kind::kRepeat) {
+        draft.repeats = true;
+        draft.body = here(begin.symbol);
+        draft.min = begin.min;
+        draft.max = begin.max;
+        if (begin.characters >= 0) {
+          imported_characters_.emplace(draft.body,
+                                       grammar.character_sets()[static_cast<size_t>(begin.characters)]);
+        }
+        continue;
+      }
+      std::vector<Symbol>& parts = draft.alternatives.emplace_back();
+      for (; grammar.cells()[cell].kind != Kind::kEnd; ++cell)
+        parts.push_back(here(grammar.cells()[cell].symbol));
+    }
+    Add(std::move(draft));
+  }
+  return Symbol::Rule(first + grammar.start());
+}
+
 Symbol GrammarBuilder::Declare() { return Add({}); }
 
 void GrammarBuilder::Define(Symbol declared, Symbol body) {
@@ -221,6 +252,9 @@ ByteSet GrammarBuilder::FirstBytes(Symbol symbol, const std::vector<bool>& nulla
 
 std::optional<Grammar::CharacterSet> GrammarBuilder::RepeatedCharacters(
     Symbol body, const std::vector<bool>& nullable) const {
+  if (const auto known = imported_characters_.find(body); known != imported_characters_.end()) {
+    return known->second;
+  }
   Grammar::CharacterSet found;
   std::vector<Symbol> others;
   if (const auto set = CharactersOf(body)) {

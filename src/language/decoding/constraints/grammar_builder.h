@@ -32,6 +32,9 @@ class GrammarBuilder {
   // Derives nothing at all: an alternative with it in a sequence vanishes.
   Symbol Nothing() { return Choice({}); }
 
+  // All rules of a grammar that is complete; the symbol is its start.
+  Symbol Import(const Grammar& grammar);
+
   // A rule that is used before it is known.
   Symbol Declare();
   void Define(Symbol declared, Symbol body);
@@ -70,6 +73,7 @@ class GrammarBuilder {
   std::map<ByteSet, int> byte_set_ids_;
   std::map<std::string, Symbol, std::less<>> literals_;
   std::map<CodePointSet, Symbol> characters_;
+  std::map<Symbol, Grammar::CharacterSet> imported_characters_;  // by the body that is repeated
   size_t cells_ = 0;
 };
 

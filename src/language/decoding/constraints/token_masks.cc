@@ -181,10 +181,13 @@ const std::vector<TokenId>& TokenMasks::LongMask(Recognizer::State state) {
   return allowed;
 }
 
+size_t TokenMasks::memory() const {
+  return recognizer_->memory() + long_mask_tokens_ * sizeof(TokenId) + long_masks_.size() * 64 +
+         short_masks_.size() * (static_cast<size_t>(table_->size()) / 8 + 64);
+}
+
 void TokenMasks::DropIfLarge() {
-  const size_t bytes = recognizer_->memory() + long_mask_tokens_ * sizeof(TokenId) + long_masks_.size() * 64 +
-                       short_masks_.size() * (static_cast<size_t>(table_->size()) / 8 + 64);
-  if (bytes <= kMaximumMemory) return;
+  if (memory() <= kMaximumMemory) return;
   recognizer_ = std::make_unique<Recognizer>(constraint_.grammar, TokenTable::kHorizon);
   short_masks_.clear();
   long_masks_.clear();

@@ -50,6 +50,8 @@ class TokenMasks {
     int64_t states = 0;
   };
   Counts counts() const;
+  // Bytes of what is remembered.
+  size_t memory() const;
 
  private:
   using Tokens = TokenTable::CharacterTokens;

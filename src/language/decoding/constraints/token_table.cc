@@ -38,6 +38,11 @@ std::string ControlTokenText(std::string_view name) {
   return text;
 }
 
+std::string MarkerText(std::string_view name, const TokenTable* table) {
+  std::string control = ControlTokenText(name);
+  return table != nullptr && table->Find(control) != kNoToken ? control : std::string(name);
+}
+
 TokenTable::TokenTable(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {
   const int64_t vocabulary = tokenizer_->vocabulary_size();
   for (TokenId id = 0; id < vocabulary; ++id) {

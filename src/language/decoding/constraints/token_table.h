@@ -18,6 +18,11 @@ namespace hone {
 // A control token inside a grammar: its name between two bytes that no UTF-8 text has.
 std::string ControlTokenText(std::string_view name);
 
+class TokenTable;
+// How a grammar spells a marker such as <tool_call>: as the control token where the vocabulary has one of
+// that name, else as text. `table` may be null.
+std::string MarkerText(std::string_view name, const TokenTable* table);
+
 // One bit a token.
 using TokenBits = std::vector<uint64_t>;
 

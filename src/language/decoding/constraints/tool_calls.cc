@@ -25,15 +25,16 @@ class ToolGrammar {
         root = Hermes(call, constraint);
         break;
       case ToolSyntax::kLlama3:
-        constraint.triggers = {{Marker("<|python_tag|>"), false, true}, {"{\"name\"", true, false}};
+        constraint.triggers = {{Marker("<|python_tag|>"), false, true},
+                               {std::string(kBareCall), true, false}};
         break;
       case ToolSyntax::kMistral:
         root = Mistral(call, constraint);
         break;
       case ToolSyntax::kPlainJson:
-        constraint.triggers = {{"{\"name\"", true, false}};
+        constraint.triggers = {{std::string(kBareCall), true, false}};
         if (!options_.parallel) break;
-        constraint.triggers.push_back({"[{\"name\"", true, false});
+        constraint.triggers.push_back({std::string(kBareList), true, false});
         root = builder_.Choice({call, List(call)});
         break;
     }
@@ -45,17 +46,13 @@ class ToolGrammar {
  private:
   bool lazy() const { return options_.choice == ToolChoice::kAuto; }
 
-  // A marker's text as the grammar sees it.
-  std::string Marker(std::string_view name) const {
-    std::string control = ControlTokenText(name);
-    return table_ && table_->Find(control) != kNoToken ? control : std::string(name);
-  }
+  std::string Marker(std::string_view name) const { return MarkerText(name, table_); }
 
   Symbol Line() { return builder_.Optional(builder_.Literal("\n")); }
 
   Symbol List(Symbol call) {
     const Symbol more = builder_.Sequence({builder_.Literal(","), json_.Space(), call});
-    return builder_.Sequence({builder_.Literal("["), json_.Space(), call,
+    return builder_.Sequence({builder_.Literal("["), call,
                               options_.parallel ? builder_.Repeat(more, 0, kUnbounded) : builder_.Empty(),
                               json_.Space(), builder_.Literal("]")});
   }
@@ -66,15 +63,17 @@ class ToolGrammar {
     const Symbol whole = builder_.Sequence({builder_.Literal(begin), inside});
     const Symbol more = options_.parallel ? builder_.Repeat(builder_.Sequence({Line(), whole}), 0, kUnbounded)
                                           : builder_.Empty();
-    constraint.triggers = {{begin, false, true}};
-    return builder_.Sequence({lazy() ? inside : whole, more});
+    constraint.triggers = {{begin, false, true}, {std::string(kBareCall), true, false}};
+    const Symbol calls = builder_.Sequence({lazy() ? inside : whole, more});
+    return lazy() ? builder_.Choice({calls, call}) : calls;
   }
 
   Symbol Mistral(Symbol call, Constraint& constraint) {
     const std::string begin = Marker("[TOOL_CALLS]");
     const Symbol inside = builder_.Sequence({builder_.Optional(builder_.Literal(" ")), List(call)});
-    constraint.triggers = {{begin, false, true}};
-    return lazy() ? inside : builder_.Sequence({builder_.Literal(begin), inside});
+    constraint.triggers = {
+        {begin, false, true}, {std::string(kBareList), true, false}, {std::string(kBareCall), true, false}};
+    return lazy() ? builder_.Choice({inside, call}) : builder_.Sequence({builder_.Literal(begin), inside});
   }
 
   Result<Symbol> AnyCall() {
@@ -106,7 +105,7 @@ class ToolGrammar {
     if (const auto some = alone.Finish(*arguments, "JSON schema"); !some) return named(some.error());
     const std::string key = options_.syntax == ToolSyntax::kLlama3 ? "\"parameters\"" : "\"arguments\"";
     const Symbol comma = builder_.Sequence({builder_.Literal(","), json_.Space()});
-    return builder_.Sequence({builder_.Literal("{"), lazy() ? builder_.Empty() : json_.Space(),
+    return builder_.Sequence({builder_.Literal("{"),
                               json_.Pair(builder_.Literal("\"name\""), builder_.Literal(JsonText(tool.name))),
                               comma, json_.Pair(builder_.Literal(key), *arguments), json_.Space(),
                               builder_.Literal("}")});

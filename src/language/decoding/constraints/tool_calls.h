@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "language/decoding/constraints/constraint.h"
@@ -33,6 +34,11 @@ enum class ToolChoice : uint8_t {
   kRequired,  // at least one call, of any tool
   kNamed,     // calls of the one tool `name`
 };
+
+// How an answer begins that is a call, or a list of calls, without a marker. Where a choice is left to the
+// model these begin a call in every syntax.
+inline constexpr std::string_view kBareCall = "{\"name\"";
+inline constexpr std::string_view kBareList = "[{\"name\"";
 
 struct ToolCallOptions {
   ToolSyntax syntax = ToolSyntax::kHermes;

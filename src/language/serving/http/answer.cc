@@ -36,16 +36,20 @@ HttpAnswer::Choice::Choice(const AnswerPlan& plan, size_t index) : splitter(plan
   }
 }
 
-void HttpAnswer::Start(ServingEngine& engine, AnswerPlan plan, std::unique_ptr<AnswerWriter> writer,
-                       std::shared_ptr<HttpExchange> exchange) {
+void HttpAnswer::Start(std::shared_ptr<const ServedModel> model, AnswerPlan plan,
+                       std::unique_ptr<AnswerWriter> writer, std::shared_ptr<HttpExchange> exchange) {
   const auto answer =
-      std::make_shared<HttpAnswer>(engine, std::move(plan), std::move(writer), std::move(exchange));
+      std::make_shared<HttpAnswer>(std::move(model), std::move(plan), std::move(writer), std::move(exchange));
   answer->Submit();
 }
 
-HttpAnswer::HttpAnswer(ServingEngine& engine, AnswerPlan plan, std::unique_ptr<AnswerWriter> writer,
-                       std::shared_ptr<HttpExchange> exchange)
-    : engine_(engine), plan_(std::move(plan)), writer_(std::move(writer)), exchange_(std::move(exchange)) {
+HttpAnswer::HttpAnswer(std::shared_ptr<const ServedModel> model, AnswerPlan plan,
+                       std::unique_ptr<AnswerWriter> writer, std::shared_ptr<HttpExchange> exchange)
+    : model_(std::move(model)),
+      engine_(model_->engine()),
+      plan_(std::move(plan)),
+      writer_(std::move(writer)),
+      exchange_(std::move(exchange)) {
   open_ = plan_.prompts.size() * static_cast<size_t>(plan_.request.choices);
   for (size_t i = 0; i < open_; ++i) choices_.push_back(std::make_unique<Choice>(plan_, i));
 }
@@ -107,13 +111,14 @@ ModelJob HttpAnswer::MakeJob(size_t index) {
   job.rules.stop = request.stop;
   job.rules.ends = plan_.ends;
   job.rules.ignore_ends = request.ignore_ends;
+  job.rules.markers = plan_.markers;
   SamplingOptions sampling = request.sampling;
   sampling.seed = ChoiceSeed(request.seed, static_cast<int64_t>(index % per_prompt));
   PlainDecodingOptions decoding;
   decoding.top = request.log_probabilities ? request.top : 0;
   decoding.log_probabilities = request.log_probabilities;
   decoding.prompt_scores = plan_.prompt_scores;
-  job.strategy = PlainStrategy(sampling, decoding);
+  job.strategy = PlainStrategy(sampling, decoding, plan_.masks);
   job.reuse_prefix = !plan_.prompt_scores;
   const auto self = shared_from_this();
   job.listener.token = [self, index](const ChosenToken& token) { self->OnToken(index, token); };

@@ -14,8 +14,8 @@
 #include "language/serving/http/generation_request.h"
 #include "language/serving/http/http_message.h"
 #include "language/serving/http/reasoning_splitter.h"
+#include "language/serving/http/served_model.h"
 #include "language/serving/http/tool_call_parser.h"
-#include "language/serving/serving_engine.h"
 
 namespace hone {
 
@@ -67,7 +67,9 @@ struct AnswerPlan {
   bool prompt_scores = false;
   std::vector<TokenId> ends;
   ReasoningSplitter::Start reasoning = ReasoningSplitter::Start::kNever;
+  std::vector<TokenId> markers;         // see StopRules
   std::vector<std::string> tool_names;  // that calls are looked for of; empty: text is text
+  std::shared_ptr<TokenMasks> masks;    // what the answer must look like; null: free
   std::string tenant;
   HttpHeaders headers;   // of the reply
   double seconds = 0.0;  // an answer that takes longer ends with what it has; 0: no limit
@@ -75,13 +77,13 @@ struct AnswerPlan {
       on_times;  // of every choice that ended; may be empty
 };
 
-// Submits the choices; the exchange gets its answer, or its refusal, by and by. The engine outlives it.
+// Submits the choices; the exchange gets its answer, or its refusal, by and by.
 class HttpAnswer : public std::enable_shared_from_this<HttpAnswer> {
  public:
-  static void Start(ServingEngine& engine, AnswerPlan plan, std::unique_ptr<AnswerWriter> writer,
-                    std::shared_ptr<HttpExchange> exchange);
+  static void Start(std::shared_ptr<const ServedModel> model, AnswerPlan plan,
+                    std::unique_ptr<AnswerWriter> writer, std::shared_ptr<HttpExchange> exchange);
 
-  HttpAnswer(ServingEngine& engine, AnswerPlan plan, std::unique_ptr<AnswerWriter> writer,
+  HttpAnswer(std::shared_ptr<const ServedModel> model, AnswerPlan plan, std::unique_ptr<AnswerWriter> writer,
              std::shared_ptr<HttpExchange> exchange);
 
  private:
@@ -105,6 +107,7 @@ class HttpAnswer : public std::enable_shared_from_this<HttpAnswer> {
   void CompleteIfAll();
   void CancelJobs();
 
+  const std::shared_ptr<const ServedModel> model_;
   ServingEngine& engine_;
   const AnswerPlan plan_;
   const std::unique_ptr<AnswerWriter> writer_;

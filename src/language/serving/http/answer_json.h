@@ -3,11 +3,21 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "language/serving/http/answer_writers.h"
 
 namespace hone {
+
+// A form that says of itself what every answer does.
+class IdentifiedWriter : public AnswerWriter {
+ public:
+  explicit IdentifiedWriter(AnswerIdentity identity) : identity_(std::move(identity)) {}
+
+ protected:
+  const AnswerIdentity identity_;
+};
 
 // On one line; broken UTF-8 as U+FFFD.
 std::string Dump(const nlohmann::ordered_json& json);

@@ -103,19 +103,64 @@ ApiServer::ApiServer(const ApiOptions& options)
       counters_(std::make_shared<ApiCounters>()) {}
 ApiServer::~ApiServer() = default;
 
-Result<void> ApiServer::Serve(ServingEngine& engine) {
-  const Model& model = engine.model();
-  const std::shared_ptr<const Tokenizer> tokenizer(engine.shared_model(), &model.tokenizer());
-  auto chat = ChatPrompt::Create(model.chat_template(), tokenizer, model.path());
-  if (chat) {
-    chat_ = std::make_unique<ChatPrompt>(std::move(*chat));
-  } else {
-    no_chat_ = chat.error();
+void ApiServer::Serve(std::shared_ptr<ServingEngine> engine) {
+  auto model = std::make_shared<const ServedModel>(std::move(engine));
+  {
+    const std::lock_guard lock(mutex_);
+    model_ = std::move(model);
+    wanted_ = nullptr;
+    used_ = std::chrono::steady_clock::now();
   }
-  thinks_ = model.chat_template().find("<think>") != std::string::npos ||
-            model.chat_template().find("</think>") != std::string::npos;
-  engine_ = &engine;
-  return {};
+  for (const Exchange& exchange : TakeParked()) DispatchOrRefuse(exchange);
+}
+
+void ApiServer::Unload(std::function<void()> wanted) {
+  const std::lock_guard lock(mutex_);
+  model_.reset();
+  wanted_ = std::move(wanted);
+}
+
+void ApiServer::FailWaiting(const Error& error) {
+  for (const Exchange& exchange : TakeParked()) {
+    exchange->Respond(ErrorResponse({503, "the model could not be loaded again: " + error.message}));
+  }
+}
+
+double ApiServer::idle_seconds() const {
+  const std::lock_guard lock(mutex_);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - used_).count();
+}
+
+bool ApiServer::Park(const Exchange& exchange) {
+  std::function<void()> wanted;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!wanted_ || draining_) return false;
+    parked_.push_back(exchange);
+    wanted = wanted_;
+  }
+  wanted();
+  return true;
+}
+
+std::vector<ApiServer::Exchange> ApiServer::TakeParked() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(parked_, {});
+}
+
+void ApiServer::Drain() {
+  draining_ = true;
+  for (const Exchange& exchange : TakeParked()) DispatchOrRefuse(exchange);
+}
+
+bool ApiServer::unloaded() const {
+  const std::lock_guard lock(mutex_);
+  return wanted_ != nullptr;
+}
+
+ApiServer::ModelPointer ApiServer::model() const {
+  const std::lock_guard lock(mutex_);
+  return model_;
 }
 
 const std::vector<ApiServer::Route>& ApiServer::Routes() {
@@ -129,7 +174,7 @@ const std::vector<ApiServer::Route>& ApiServer::Routes() {
       {"POST", "/detokenize", &ApiServer::Detokenize},
       {"GET", "/health", &ApiServer::Health, true, false},
       {"GET", "/metrics", &ApiServer::Metrics, false, false},
-      {"GET", "/status", &ApiServer::Status},
+      {"GET", "/status", &ApiServer::Status, false, true, false},
       {"GET", "/", &ApiServer::Page, true, false},
   };
   return routes;
@@ -152,7 +197,10 @@ tl::unexpected<ApiError> ApiServer::NoSuchPath(const std::string& path) {
 }
 
 void ApiServer::Handle(std::shared_ptr<HttpExchange> plain) {
-  const Exchange exchange = std::make_shared<CountedExchange>(std::move(plain), counters_);
+  DispatchOrRefuse(std::make_shared<CountedExchange>(std::move(plain), counters_));
+}
+
+void ApiServer::DispatchOrRefuse(const Exchange& exchange) {
   if (auto done = Dispatch(exchange); !done) exchange->Respond(ErrorResponse(done.error()));
 }
 
@@ -176,19 +224,26 @@ ApiResult<void> ApiServer::Dispatch(const Exchange& exchange) {
   static const Route asset{"GET", "", &ApiServer::Page, true, false};
   if (found == nullptr && path.starts_with("/v1/models/")) found = &one_model;
   if (found == nullptr && FindAsset(path) != nullptr) found = &asset;
-  std::string tenant;
+  Call call{exchange, "", model()};
   if (found == nullptr || !found->open) {
-    HONE_TRY(tenant, Authenticate(request));
+    HONE_TRY(call.tenant, Authenticate(request));
   }
   if (found == nullptr) return NoSuchPath(request.path);
   if (found->method != method) {
     return tl::unexpected(
         ApiError{405, fmt::format("{} {}: expected {}", request.method, path, found->method)});
   }
-  if (found->model && engine_.load() == nullptr) {
+  if (found->model && found->uses) {
+    const std::lock_guard lock(mutex_);
+    used_ = std::chrono::steady_clock::now();
+  }
+  if (found->model && !call.model) {
+    if (found->uses && Park(exchange)) return {};
+    if (draining_) return tl::unexpected(ApiError{503, "the server is shutting down", "", "", 5.0});
+    if (unloaded()) return tl::unexpected(ApiError{503, "the model is unloaded", "", "unloaded", 1.0});
     return tl::unexpected(ApiError{503, "the model is being loaded", "", "loading", 1.0});
   }
-  return (this->*found->handle)(exchange, tenant);
+  return (this->*found->handle)(call);
 }
 
 ApiResult<std::string> ApiServer::Authenticate(const HttpRequest& request) const {
@@ -209,10 +264,10 @@ ApiResult<std::string> ApiServer::Authenticate(const HttpRequest& request) const
   return tl::unexpected(std::move(error));
 }
 
-ApiResult<void> ApiServer::CountRequest(const Exchange& exchange, const std::string& tenant) {
+ApiResult<void> ApiServer::CountRequest(const Call& call) {
   if (draining_) return tl::unexpected(ApiError{503, "the server is shutting down", "", "", 5.0});
-  auto& counted = static_cast<CountedExchange&>(*exchange);
-  if (counted.Enter(tenant, tenant.empty() ? 0 : options_.requests_per_key)) return {};
+  auto& counted = static_cast<CountedExchange&>(*call.exchange);
+  if (counted.Enter(call.tenant, call.tenant.empty() ? 0 : options_.requests_per_key)) return {};
   ApiError error{
       429, fmt::format("this key has {} requests under way, as many as it may", options_.requests_per_key)};
   error.code = "rate_limit_exceeded";
@@ -230,9 +285,9 @@ ApiResult<void> ApiServer::CheckModel(RequestFields& fields) const {
   return tl::unexpected(std::move(error));
 }
 
-ApiResult<void> ApiServer::CheckLength(const char* param, int64_t prompt_tokens,
+ApiResult<void> ApiServer::CheckLength(const ServedModel& model, const char* param, int64_t prompt_tokens,
                                        GenerationRequest& request) const {
-  const int64_t context = engine_.load()->context();
+  const int64_t context = model.engine().context();
   // Scoring a prompt needs no room for an answer.
   const int64_t answer = request.max_tokens == 0 ? 0 : 1;
   const int64_t most = options_.most_prompt_tokens > 0
@@ -257,94 +312,51 @@ ApiResult<void> ApiServer::CheckLength(const char* param, int64_t prompt_tokens,
   return {};
 }
 
-ApiResult<const ChatPrompt*> ApiServer::Chat() const {
-  if (!chat_) return tl::unexpected(ApiError{400, no_chat_.message});
-  return chat_.get();
-}
-
-AnswerIdentity ApiServer::Identity(std::string_view prefix, const GenerationRequest& request) {
-  ServingEngine& engine = *engine_.load();
-  AnswerIdentity identity;
-  identity.id = fmt::format("{}{}{:x}", prefix, id_prefix_, next_id_.fetch_add(1));
-  identity.model = options_.model_name;
-  identity.created = std::time(nullptr);
-  identity.seed = request.seed;
-  identity.include_usage = request.include_usage;
-  identity.tokenizer = std::shared_ptr<const Tokenizer>(engine.shared_model(), &engine.model().tokenizer());
-  identity.log_probabilities = request.log_probabilities;
-  return identity;
-}
-
-ApiResult<void> ApiServer::StartAnswer(const Exchange& exchange, const std::string& tenant,
-                                       RequestFields& fields, AnswerPlan plan,
-                                       std::unique_ptr<AnswerWriter> writer) {
-  const std::vector<std::string> ignored = fields.Unread();
-  if (!ignored.empty()) {
-    std::string names;
-    for (const std::string& name : ignored) {
-      // Names come from the client: only what a header may hold.
-      std::string clean;
-      for (const char c : name.substr(0, 64)) clean += c > ' ' && c < 127 && c != ',' ? c : '?';
-      if (names.size() < 1024) names += (names.empty() ? "" : ", ") + clean;
-    }
-    plan.headers.emplace_back("X-Ignored-Parameters", names);
-  }
-  plan.tenant = tenant.empty() ? plan.request.user : tenant;
-  plan.seconds = options_.request_seconds;
-  plan.on_times = [counters = counters_](const JobTimes& times, int64_t tokens) {
-    const std::lock_guard lock(counters->mutex);
-    if (times.first_token < 0.0) return;
-    counters->first_token.Add(times.first_token - times.arrival);
-    counters->whole.Add(times.last_token - times.arrival);
-    if (tokens > 1) {
-      counters->per_token.Add((times.last_token - times.first_token) / static_cast<double>(tokens - 1));
-    }
-  };
-  HttpAnswer::Start(*engine_.load(), std::move(plan), std::move(writer), exchange);
-  return {};
-}
-
-ApiResult<void> ApiServer::Models(const Exchange& exchange, const std::string&) {
+ApiResult<void> ApiServer::Models(const Call& call) {
   Json json;
   json["object"] = "list";
   json["data"] = Json::array();
   Json model{{"id", options_.model_name}, {"object", "model"}, {"created", created_}, {"owned_by", "hone"}};
-  if (ServingEngine* engine = engine_.load()) model["max_model_len"] = engine->context();
+  if (call.model) model["max_model_len"] = call.model->engine().context();
   json["data"].push_back(std::move(model));
-  exchange->Respond({.body = Dump(json)});
+  call.exchange->Respond({.body = Dump(json)});
   return {};
 }
 
-ApiResult<void> ApiServer::OneModel(const Exchange& exchange, const std::string&) {
+ApiResult<void> ApiServer::OneModel(const Call& call) {
   const std::string name =
-      WithoutTrailingSlash(exchange->request().path).substr(std::string_view("/v1/models/").size());
+      WithoutTrailingSlash(call.exchange->request().path).substr(std::string_view("/v1/models/").size());
   if (name != options_.model_name) {
     ApiError error{404, fmt::format("the model \"{}\" is not served here", name.substr(0, 200))};
     error.code = "model_not_found";
     return tl::unexpected(std::move(error));
   }
-  exchange->Respond(
+  call.exchange->Respond(
       {.body = Dump({{"id", name}, {"object", "model"}, {"created", created_}, {"owned_by", "hone"}})});
   return {};
 }
 
-ApiResult<void> ApiServer::Health(const Exchange& exchange, const std::string&) {
-  if (engine_.load() == nullptr) {
+ApiResult<void> ApiServer::Health(const Call& call) {
+  if (unloaded() && !draining_) {
+    call.exchange->Respond({.body = R"({"status":"ok","model":"unloaded"})"});
+    return {};
+  }
+  if (!call.model) {
     return tl::unexpected(ApiError{503, "the model is being loaded", "", "loading", 1.0});
   }
   if (draining_) return tl::unexpected(ApiError{503, "the server is shutting down"});
-  exchange->Respond({.body = R"({"status":"ok"})"});
+  call.exchange->Respond({.body = R"({"status":"ok"})"});
   return {};
 }
 
-ApiResult<void> ApiServer::Page(const Exchange& exchange, const std::string&) {
-  const StaticAsset* asset = FindAsset(WithoutTrailingSlash(exchange->request().path));
+ApiResult<void> ApiServer::Page(const Call& call) {
+  const StaticAsset* asset = FindAsset(WithoutTrailingSlash(call.exchange->request().path));
   HttpResponse response{.content_type = std::string(asset->content_type), .body = std::string(asset->body)};
   response.headers.emplace_back("Content-Security-Policy", kPagePolicy);
   response.headers.emplace_back("Referrer-Policy", "no-referrer");
   response.headers.emplace_back("Cache-Control", "no-cache");  // a new program brings a new page
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
-  exchange->Respond(std::move(response));
+  call.exchange->Respond(std::move(response));
   return {};
 }
 

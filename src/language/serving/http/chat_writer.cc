@@ -8,9 +8,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-class Chat : public AnswerWriter {
+class Chat : public IdentifiedWriter {
  public:
-  explicit Chat(AnswerIdentity identity) : identity_(std::move(identity)) {}
+  using IdentifiedWriter::IdentifiedWriter;
 
   std::string Whole(const std::vector<FinishedChoice>& choices) override {
     Json json = Common("chat.completion");
@@ -123,7 +123,6 @@ class Chat : public AnswerWriter {
     return Event(json);
   }
 
-  AnswerIdentity identity_;
   std::vector<bool> begun_;
 };
 

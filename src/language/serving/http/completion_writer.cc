@@ -8,10 +8,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-class Completion : public AnswerWriter {
+class Completion : public IdentifiedWriter {
  public:
   Completion(AnswerIdentity identity, CompletionEcho echo)
-      : identity_(std::move(identity)), echo_(std::move(echo)) {}
+      : IdentifiedWriter(std::move(identity)), echo_(std::move(echo)) {}
 
   std::string Whole(const std::vector<FinishedChoice>& choices) override {
     Json json = Common();
@@ -140,7 +140,6 @@ class Completion : public AnswerWriter {
     return List(tokens, unscored, 0);
   }
 
-  AnswerIdentity identity_;
   CompletionEcho echo_;
   std::vector<size_t> offsets_;
 };

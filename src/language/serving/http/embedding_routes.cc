@@ -7,6 +7,7 @@
 #include "language/decoding/pooled_hidden.h"
 #include "language/serving/http/answer_json.h"
 #include "language/serving/http/api_server.h"
+#include "language/serving/http/prompt_fields.h"
 
 namespace hone {
 namespace {
@@ -28,9 +29,9 @@ std::string Base64(std::string_view bytes) {
 // The texts of one request, embedded one by one or in one batch, as the scheduler likes.
 class EmbeddingAnswer : public std::enable_shared_from_this<EmbeddingAnswer> {
  public:
-  EmbeddingAnswer(ServingEngine& engine, std::vector<std::vector<TokenId>> inputs, std::string model,
-                  bool base64, int64_t dimensions, std::shared_ptr<HttpExchange> exchange)
-      : engine_(engine),
+  EmbeddingAnswer(std::shared_ptr<const ServedModel> served, std::vector<std::vector<TokenId>> inputs,
+                  std::string model, bool base64, int64_t dimensions, std::shared_ptr<HttpExchange> exchange)
+      : served_(std::move(served)),
         inputs_(std::move(inputs)),
         model_(std::move(model)),
         base64_(base64),
@@ -51,7 +52,7 @@ class EmbeddingAnswer : public std::enable_shared_from_this<EmbeddingAnswer> {
       job.ended = [self = shared_from_this(), i](const ModelJob::Ended& ended) { self->OnEnded(i, ended); };
       JobRequest order;
       order.tenant = tenant;
-      auto submitted = engine_.Submit(std::move(job), order);
+      auto submitted = served_->engine().Submit(std::move(job), order);
       if (!submitted || std::holds_alternative<Refusal>(*submitted)) {
         if (submitted) {
           Fail({429, "the server is busy: the queue is full, try again later", "", "rate_limit_exceeded",
@@ -76,7 +77,7 @@ class EmbeddingAnswer : public std::enable_shared_from_this<EmbeddingAnswer> {
       const std::lock_guard lock(mutex_);
       jobs = jobs_;
     }
-    for (const JobId id : jobs) engine_.Cancel(id);
+    for (const JobId id : jobs) served_->engine().Cancel(id);
   }
 
   void Fail(const ApiError& error) {
@@ -124,7 +125,7 @@ class EmbeddingAnswer : public std::enable_shared_from_this<EmbeddingAnswer> {
     exchange_->Respond({.body = Dump(json)});
   }
 
-  ServingEngine& engine_;
+  const std::shared_ptr<const ServedModel> served_;
   const std::vector<std::vector<TokenId>> inputs_;
   const std::string model_;
   const bool base64_;
@@ -138,9 +139,9 @@ class EmbeddingAnswer : public std::enable_shared_from_this<EmbeddingAnswer> {
 
 }  // namespace
 
-ApiResult<void> ApiServer::Embeddings(const Exchange& exchange, const std::string& tenant) {
-  HONE_CHECK_OK(CountRequest(exchange, tenant));
-  HONE_TRY(const Json body, ParseBody(exchange->request().body));
+ApiResult<void> ApiServer::Embeddings(const Call& call) {
+  HONE_CHECK_OK(CountRequest(call));
+  HONE_TRY(const Json body, ParseBody(call.exchange->request().body));
   RequestFields fields(body);
   HONE_CHECK_OK(CheckModel(fields));
   HONE_TRY(const auto format, fields.String("encoding_format"));
@@ -150,26 +151,26 @@ ApiResult<void> ApiServer::Embeddings(const Exchange& exchange, const std::strin
                     fmt::format("encoding_format: found \"{}\", expected \"float\" or \"base64\"",
                                 encoding.substr(0, 40)));
   }
-  ServingEngine& engine = *engine_.load();
-  HONE_TRY(const auto dimensions, fields.Integer("dimensions", 1, engine.model().config().width));
+  const ServedModel& model = *call.model;
+  HONE_TRY(const auto dimensions, fields.Integer("dimensions", 1, model.engine().model().config().width));
   bool texts = false;
-  HONE_TRY(auto inputs, ReadPrompts(fields, "input", texts));
+  HONE_TRY(auto inputs, ReadPrompts(model, fields, "input", texts));
   GenerationRequest request;
   request.max_tokens = 0;
   for (const auto& tokens : inputs) {
-    HONE_CHECK_OK(CheckLength("input", static_cast<int64_t>(tokens.size()), request));
+    HONE_CHECK_OK(CheckLength(model, "input", static_cast<int64_t>(tokens.size()), request));
   }
-  std::make_shared<EmbeddingAnswer>(engine, std::move(inputs), options_.model_name, encoding == "base64",
-                                    dimensions.value_or(0), exchange)
-      ->Submit(tenant);
+  std::make_shared<EmbeddingAnswer>(call.model, std::move(inputs), options_.model_name, encoding == "base64",
+                                    dimensions.value_or(0), call.exchange)
+      ->Submit(call.tenant);
   return {};
 }
 
-ApiResult<void> ApiServer::Tokenize(const Exchange& exchange, const std::string&) {
-  HONE_TRY(const Json body, ParseBody(exchange->request().body));
+ApiResult<void> ApiServer::Tokenize(const Call& call) {
+  HONE_TRY(const Json body, ParseBody(call.exchange->request().body));
   RequestFields fields(body);
   HONE_CHECK_OK(CheckModel(fields));
-  const Tokenizer& tokenizer = engine_.load()->model().tokenizer();
+  const Tokenizer& tokenizer = call.model->tokenizer();
   HONE_TRY(const auto content, fields.String("content"));
   HONE_TRY(const auto prompt, fields.String("prompt"));
   HONE_TRY(const auto special, fields.Bool("add_special_tokens"));
@@ -177,7 +178,7 @@ ApiResult<void> ApiServer::Tokenize(const Exchange& exchange, const std::string&
   HONE_TRY(const auto pieces, fields.Bool("with_pieces"));
   Encoding encoding;
   if (const Json* messages = fields.Find("messages")) {
-    HONE_TRY(const ChatPrompt* chat, Chat());
+    HONE_TRY(const ChatPrompt* chat, call.model->Chat());
     auto encoded = chat->Encode(*messages);
     if (!encoded) return BadField("messages", encoded.error().message);
     encoding = std::move(*encoded);
@@ -198,14 +199,14 @@ ApiResult<void> ApiServer::Tokenize(const Exchange& exchange, const std::string&
     }
   }
   json["count"] = encoding.tokens.size();
-  json["max_model_len"] = engine_.load()->context();
+  json["max_model_len"] = call.model->engine().context();
   if (encoding.dropped_bytes > 0) json["dropped_bytes"] = encoding.dropped_bytes;
-  exchange->Respond({.body = Dump(json)});
+  call.exchange->Respond({.body = Dump(json)});
   return {};
 }
 
-ApiResult<void> ApiServer::Detokenize(const Exchange& exchange, const std::string&) {
-  HONE_TRY(const Json body, ParseBody(exchange->request().body));
+ApiResult<void> ApiServer::Detokenize(const Call& call) {
+  HONE_TRY(const Json body, ParseBody(call.exchange->request().body));
   RequestFields fields(body);
   HONE_CHECK_OK(CheckModel(fields));
   HONE_TRY(const Json* list, fields.Array("tokens"));
@@ -214,12 +215,12 @@ ApiResult<void> ApiServer::Detokenize(const Exchange& exchange, const std::strin
   if (!list->empty()) {
     bool texts = false;
     RequestFields ids(body);
-    HONE_TRY(auto prompts, ReadPrompts(ids, "tokens", texts));
+    HONE_TRY(auto prompts, ReadPrompts(*call.model, ids, "tokens", texts));
     if (texts || !(*list)[0].is_number()) return BadField("tokens", "tokens: expected a list of token ids");
     tokens = std::move(prompts.front());
   }
-  const std::string text = engine_.load()->model().tokenizer().Decode(tokens, true);
-  exchange->Respond({.body = Dump({{"content", text}, {"prompt", text}})});
+  const std::string text = call.model->tokenizer().Decode(tokens, true);
+  call.exchange->Respond({.body = Dump({{"content", text}, {"prompt", text}})});
   return {};
 }
 

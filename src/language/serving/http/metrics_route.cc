@@ -83,15 +83,20 @@ void AddEngine(MetricsText& out, ServingEngine& engine) {
   if (engine.executor().kv_limit() != MemoryAccount::kUnlimited) {
     out.Add("gauge", "kv_limit_bytes", "The most they may be.", engine.executor().kv_limit());
   }
+  out.Add("gauge", "swap_bytes", "Bytes of preempted answers' copied keys and values.",
+          engine.executor().swap().used());
+  out.Add("counter", "swaps_total", "Preemptions by copying rather than by recomputing.",
+          engine.executor().swapped());
   out.Add("gauge", "prefix_tokens", "Tokens in the prefix cache.", engine.executor().prefixes().tokens());
 }
 
 }  // namespace
 
-ApiResult<void> ApiServer::Metrics(const Exchange& exchange, const std::string&) {
+ApiResult<void> ApiServer::Metrics(const Call& call) {
   MetricsText out;
-  ServingEngine* engine = engine_.load();
+  ServingEngine* engine = call.model ? &call.model->engine() : nullptr;
   out.Add("gauge", "up", "Whether the model is loaded.", engine != nullptr ? 1 : 0);
+  out.Add("gauge", "unloaded", "Whether the model was let go and waits for a request.", unloaded() ? 1 : 0);
   if (engine != nullptr) {
     out.Add("gauge", "info", "What is served, and how.", 1,
             fmt::format("schedule=\"{}\"", engine->schedule()));
@@ -109,7 +114,7 @@ ApiResult<void> ApiServer::Metrics(const Exchange& exchange, const std::string&)
                                            "Mean time between the tokens of an answer.");
     out.text_ += counters_->whole.Text("hone_request_seconds", "From a request to its last token.");
   }
-  exchange->Respond(
+  call.exchange->Respond(
       {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = std::move(out.text_)});
   return {};
 }

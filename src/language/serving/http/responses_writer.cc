@@ -8,9 +8,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-class Responses : public AnswerWriter {
+class Responses : public IdentifiedWriter {
  public:
-  explicit Responses(AnswerIdentity identity) : identity_(std::move(identity)) {}
+  using IdentifiedWriter::IdentifiedWriter;
 
   std::string Whole(const std::vector<FinishedChoice>& choices) override {
     return Dump(Response(&choices.front()));
@@ -92,7 +92,6 @@ class Responses : public AnswerWriter {
     return response;
   }
 
-  AnswerIdentity identity_;
   int64_t sequence_ = 0;
 };
 

@@ -37,8 +37,8 @@ Json Jobs(const ServingEngine& engine) {
 
 }  // namespace
 
-ApiResult<void> ApiServer::Status(const Exchange& exchange, const std::string&) {
-  ServingEngine& engine = *engine_.load();
+ApiResult<void> ApiServer::Status(const Call& call) {
+  ServingEngine& engine = call.model->engine();
   const DispatcherState state = engine.state();
   const ServiceObjectives& objectives = engine.options().objectives;
   const uint64_t limit = engine.executor().kv_limit();
@@ -65,7 +65,7 @@ ApiResult<void> ApiServer::Status(const Exchange& exchange, const std::string&) 
   json["jobs"] = Jobs(engine);
   HttpResponse response{.body = Dump(json)};
   response.headers.emplace_back("Cache-Control", "no-store");
-  exchange->Respond(std::move(response));
+  call.exchange->Respond(std::move(response));
   return {};
 }
 

@@ -1,86 +1,17 @@
 // The routes that write text: chat completions, completions, responses.
-#include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "language/serving/http/api_counters.h"
 #include "language/serving/http/api_server.h"
+#include "language/serving/http/prompt_fields.h"
 
 namespace hone {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kMostPrompts = 256;
 constexpr int64_t kMostTop = 20;
-constexpr size_t kMostTools = 128;
-
-ApiError FromPrompt(const Error& error, const char* param) {
-  ApiError result{error.kind == ErrorKind::kFailed ? 500 : 400, error.message};
-  result.param = param;
-  return result;
-}
-
-struct Tools {
-  std::string json;  // what the template sees; empty: none
-  std::vector<std::string> names;
-};
-
-ApiResult<Tools> ReadTools(RequestFields& fields) {
-  Tools tools;
-  HONE_TRY(const Json* list, fields.Array("tools"));
-  const Json* choice = fields.Find("tool_choice");
-  HONE_TRY(const auto parallel, fields.Bool("parallel_tool_calls"));
-  (void)parallel;
-  if (list != nullptr) {
-    if (list->size() > kMostTools) {
-      return BadField("tools", fmt::format("tools: found {}, expected at most {}", list->size(), kMostTools));
-    }
-    for (size_t i = 0; i < list->size(); ++i) {
-      const Json& tool = (*list)[i];
-      const bool function = tool.is_object() && tool.value("type", Json()) == "function" &&
-                            tool.contains("function") && tool["function"].is_object() &&
-                            tool["function"].value("name", Json()).is_string();
-      if (!function) {
-        return BadField(
-            fmt::format("tools[{}]", i),
-            fmt::format("tools[{}]: expected {{\"type\": \"function\", \"function\": {{\"name\": ..}}}}", i));
-      }
-      tools.names.push_back(tool["function"]["name"].get<std::string>());
-    }
-  }
-  if (choice != nullptr) {
-    if (*choice == "none") {
-      tools.names.clear();
-      return tools;
-    }
-    if (*choice != "auto") {
-      if (tools.names.empty()) return BadField("tool_choice", "tool_choice: no tools are declared");
-      const Json function = choice->is_object() ? choice->value("function", Json::object()) : Json::object();
-      const Json name = function.is_object() ? function.value("name", Json()) : Json();
-      if (*choice != "required" && !name.is_string()) {
-        return BadField("tool_choice",
-                        "tool_choice: expected \"none\", \"auto\", \"required\" or {\"type\": \"function\", "
-                        "\"function\": {\"name\": ..}}");
-      }
-      if (name.is_string() &&
-          std::find(tools.names.begin(), tools.names.end(), name.get<std::string>()) == tools.names.end()) {
-        return BadField("tool_choice",
-                        fmt::format("tool_choice: the tool \"{}\" is not declared", name.get<std::string>()));
-      }
-      return BadField("tool_choice",
-                      "tool_choice: forcing a call is not supported yet, use \"auto\" or \"none\"");
-    }
-  }
-  if (list != nullptr && !list->empty()) tools.json = list->dump();
-  return tools;
-}
-
-ApiResult<void> ReadResponseFormat(RequestFields& fields) {
-  HONE_TRY(const Json* format, fields.Object("response_format"));
-  if (format == nullptr) return {};
-  const Json type = format->value("type", Json());
-  if (type == "text") return {};
-  return BadField("response_format", "response_format: only {\"type\": \"text\"} is supported yet");
-}
 
 ApiResult<void> ReadMaxCompletionTokens(RequestFields& fields, const char* name, GenerationRequest& request) {
   HONE_TRY(const auto most, fields.Integer(name, 0, INT32_MAX));
@@ -104,185 +35,102 @@ ApiResult<void> ReadChatScores(RequestFields& fields, GenerationRequest& request
   return {};
 }
 
-ApiResult<ChatPromptOptions> ReadPromptOptions(RequestFields& fields, const Tools& tools) {
-  ChatPromptOptions prompt;
-  prompt.tools_json = tools.json;
-  HONE_TRY(const Json* kwargs, fields.Object("chat_template_kwargs"));
-  if (kwargs != nullptr)
-    prompt.template_kwargs_json = kwargs->dump(-1, ' ', false, Json::error_handler_t::replace);
-  HONE_TRY(const auto add, fields.Bool("add_generation_prompt"));
-  HONE_TRY(const auto goes_on, fields.Bool("continue_final_message"));
-  prompt.continue_final_message = goes_on.value_or(false);
-  if (add) prompt.add_generation_prompt = *add;
-  if (prompt.continue_final_message && add.value_or(false)) {
-    return BadField("continue_final_message",
-                    "continue_final_message: not together with add_generation_prompt true");
+std::optional<ThinkingStart> Thinking(ReasoningSplitter::Start start) {
+  switch (start) {
+    case ReasoningSplitter::Start::kInside:
+      return ThinkingStart::kOpened;
+    case ReasoningSplitter::Start::kMaybe:
+      return ThinkingStart::kMaybe;
+    case ReasoningSplitter::Start::kNever:
+      break;
   }
-  return prompt;
-}
-
-// The input of /v1/responses as messages.
-ApiResult<Json> ResponsesMessages(RequestFields& fields) {
-  Json messages = Json::array();
-  HONE_TRY(const auto instructions, fields.String("instructions"));
-  if (instructions) messages.push_back({{"role", "system"}, {"content", *instructions}});
-  const Json* input = fields.Find("input");
-  if (input == nullptr) return BadField("input", "input: absent, expected a string or a list of messages");
-  if (input->is_string()) {
-    messages.push_back({{"role", "user"}, {"content", *input}});
-    return messages;
-  }
-  if (!input->is_array()) return BadField("input", "input: expected a string or a list of messages");
-  for (size_t i = 0; i < input->size(); ++i) {
-    Json item = (*input)[i];
-    const std::string where = fmt::format("input[{}]", i);
-    if (!item.is_object()) return BadField(where, where + ": expected a message");
-    if (item.contains("type") && item["type"] != "message") {
-      return BadField(where + ".type", where + ".type: only \"message\" is supported");
-    }
-    if (item.contains("content") && item["content"].is_array()) {
-      for (Json& part : item["content"]) {
-        if (!part.is_object()) continue;
-        const Json type = part.value("type", Json());
-        if (type == "input_text" || type == "output_text") part["type"] = "text";
-      }
-    }
-    Json message{{"role", item.value("role", Json())}, {"content", item.value("content", Json())}};
-    if (message["role"] == "developer") message["role"] = "system";
-    messages.push_back(std::move(message));
-  }
-  return messages;
+  return std::nullopt;
 }
 
 }  // namespace
 
-// A template that opened the tag leaves it at the prompt's end.
-ReasoningSplitter::Start ApiServer::ReasoningStart(const std::vector<TokenId>& prompt) const {
-  if (!thinks_) return ReasoningSplitter::Start::kNever;
-  constexpr size_t kTail = 8;
-  const size_t begin = prompt.size() > kTail ? prompt.size() - kTail : 0;
-  std::string tail = engine_.load()->model().tokenizer().Decode(std::span(prompt).subspan(begin), true);
-  tail.erase(tail.find_last_not_of(" \t\r\n") + 1);
-  return tail.ends_with("<think>") ? ReasoningSplitter::Start::kInside : ReasoningSplitter::Start::kMaybe;
+// A request for text on its way to a plan.
+struct ApiServer::TextRequest {
+  explicit TextRequest(Json json) : body(std::move(json)), fields(body) {}
+  const Json body;
+  RequestFields fields;
+  AnswerPlan plan;
+};
+
+ApiResult<std::unique_ptr<ApiServer::TextRequest>> ApiServer::ReadText(const Call& call,
+                                                                       const char* most_tokens) const {
+  HONE_TRY(Json body, ParseBody(call.exchange->request().body));
+  auto text = std::make_unique<TextRequest>(std::move(body));
+  HONE_CHECK_OK(CheckModel(text->fields));
+  HONE_TRY(text->plan.request, ReadGenerationRequest(text->fields));
+  HONE_CHECK_OK(ReadMaxCompletionTokens(text->fields, most_tokens, text->plan.request));
+  return text;
 }
 
-ApiResult<void> ApiServer::ChatCompletions(const Exchange& exchange, const std::string& tenant) {
-  HONE_CHECK_OK(CountRequest(exchange, tenant));
-  HONE_TRY(const Json body, ParseBody(exchange->request().body));
-  RequestFields fields(body);
-  HONE_CHECK_OK(CheckModel(fields));
-  AnswerPlan plan;
-  HONE_TRY(plan.request, ReadGenerationRequest(fields));
-  HONE_CHECK_OK(ReadMaxCompletionTokens(fields, "max_completion_tokens", plan.request));
-  HONE_CHECK_OK(ReadChatScores(fields, plan.request));
-  HONE_CHECK_OK(ReadResponseFormat(fields));
-  HONE_TRY(const Tools tools, ReadTools(fields));
-  HONE_TRY(const ChatPromptOptions options, ReadPromptOptions(fields, tools));
+ApiResult<void> ApiServer::PlanChat(const ServedModel& model, TextRequest& text, Json messages,
+                                    const char* param, const std::optional<AnswerFormat>& format,
+                                    const ToolRequest& tools) const {
+  AnswerPlan& plan = text.plan;
+  const bool shown = tools.active() && model.constraints().syntax().has_value();
+  HONE_TRY(const ChatPromptOptions options, ReadPromptOptions(text.fields, shown ? tools.list.dump() : ""));
+  if (tools.active() && !shown) DescribeTools(tools, messages);
+  HONE_TRY(const ChatPrompt* chat, model.Chat());
+  auto prompt = chat->Encode(messages, options);
+  if (!prompt) {
+    ApiError error = FromEngine(prompt.error());
+    error.param = param;
+    return tl::unexpected(std::move(error));
+  }
+  HONE_CHECK_OK(CheckLength(model, param, static_cast<int64_t>(prompt->tokens.size()), plan.request));
+  plan.ends = model.ends();
+  plan.reasoning = model.ReasoningStart(prompt->tokens);
+  plan.markers = model.Markers(tools.active());
+  if (tools.active()) plan.tool_names = tools.names;
+  HONE_TRY(plan.masks, model.constraints().Masks(format, tools, Thinking(plan.reasoning), plan.ends));
+  plan.prompts.push_back({std::move(prompt->tokens), prompt->dropped_bytes});
+  return {};
+}
+
+ApiResult<void> ApiServer::ChatCompletions(const Call& call) {
+  HONE_CHECK_OK(CountRequest(call));
+  HONE_TRY(const auto text, ReadText(call, "max_completion_tokens"));
+  RequestFields& fields = text->fields;
+  HONE_CHECK_OK(ReadChatScores(fields, text->plan.request));
+  HONE_TRY(const auto format, ReadAnswerFormat(fields));
+  HONE_TRY(const ToolRequest tools, ReadTools(fields));
   const Json* messages = fields.Find("messages");
   if (messages == nullptr) return BadField("messages", "messages: absent, expected a list of messages");
-  HONE_TRY(const ChatPrompt* chat, Chat());
-  auto prompt = chat->Encode(*messages, options);
-  if (!prompt) return tl::unexpected(FromPrompt(prompt.error(), "messages"));
-  HONE_CHECK_OK(CheckLength("messages", static_cast<int64_t>(prompt->tokens.size()), plan.request));
-  plan.ends = chat->ends();
-  plan.reasoning = ReasoningStart(prompt->tokens);
-  plan.tool_names = tools.json.empty() ? std::vector<std::string>() : tools.names;
-  plan.prompts.push_back({std::move(prompt->tokens), prompt->dropped_bytes});
-  auto writer = ChatWriter(Identity("chatcmpl-", plan.request));
-  return StartAnswer(exchange, tenant, fields, std::move(plan), std::move(writer));
+  HONE_CHECK_OK(PlanChat(*call.model, *text, *messages, "messages", format, tools));
+  return StartAnswer(call, *text, ChatWriter(Identity(*call.model, "chatcmpl-", text->plan.request)));
 }
 
-ApiResult<void> ApiServer::Responses(const Exchange& exchange, const std::string& tenant) {
-  HONE_CHECK_OK(CountRequest(exchange, tenant));
-  HONE_TRY(const Json body, ParseBody(exchange->request().body));
-  RequestFields fields(body);
-  HONE_CHECK_OK(CheckModel(fields));
+ApiResult<void> ApiServer::Responses(const Call& call) {
+  HONE_CHECK_OK(CountRequest(call));
+  HONE_TRY(const auto text, ReadText(call, "max_output_tokens"));
+  RequestFields& fields = text->fields;
   for (const char* name : {"previous_response_id", "conversation", "background", "prompt", "tools"}) {
     const Json* value = fields.Find(name);
     if (value == nullptr || *value == Json(false) || *value == Json::array()) continue;
     return BadField(name, fmt::format("{}: not supported", name));
   }
-  AnswerPlan plan;
-  HONE_TRY(plan.request, ReadGenerationRequest(fields));
-  if (plan.request.choices != 1) return BadField("n", "n: expected 1");
-  HONE_CHECK_OK(ReadMaxCompletionTokens(fields, "max_output_tokens", plan.request));
-  HONE_TRY(const Json messages, ResponsesMessages(fields));
-  HONE_TRY(const ChatPromptOptions options, ReadPromptOptions(fields, {}));
-  HONE_TRY(const ChatPrompt* chat, Chat());
-  auto prompt = chat->Encode(messages, options);
-  if (!prompt) return tl::unexpected(FromPrompt(prompt.error(), "input"));
-  HONE_CHECK_OK(CheckLength("input", static_cast<int64_t>(prompt->tokens.size()), plan.request));
-  plan.ends = chat->ends();
-  plan.reasoning = ReasoningStart(prompt->tokens);
-  plan.prompts.push_back({std::move(prompt->tokens), prompt->dropped_bytes});
-  auto writer = ResponsesWriter(Identity("resp_", plan.request));
-  return StartAnswer(exchange, tenant, fields, std::move(plan), std::move(writer));
+  if (text->plan.request.choices != 1) return BadField("n", "n: expected 1");
+  HONE_TRY(const auto format, ReadTextFormat(fields));
+  HONE_TRY(Json messages, ResponsesMessages(fields));
+  HONE_CHECK_OK(PlanChat(*call.model, *text, std::move(messages), "input", format, {}));
+  return StartAnswer(call, *text, ResponsesWriter(Identity(*call.model, "resp_", text->plan.request)));
 }
 
-// A string, a list of strings, a list of token ids or a list of such lists.
-ApiResult<std::vector<std::vector<TokenId>>> ApiServer::ReadPrompts(RequestFields& fields,
-                                                                    const std::string& name,
-                                                                    bool& texts) const {
-  const Tokenizer& tokenizer = engine_.load()->model().tokenizer();
-  const int64_t vocabulary = engine_.load()->model().config().vocabulary;
-  const Json* value = fields.Find(name);
-  const auto wrong = [&] {
-    return BadField(name,
-                    fmt::format("{}: expected a string, a list of strings, or lists of token ids", name));
-  };
-  if (value == nullptr || (!value->is_string() && !value->is_array()) || value->empty()) return wrong();
-  const auto ids = [&](const Json& list) -> ApiResult<std::vector<TokenId>> {
-    std::vector<TokenId> tokens;
-    for (const Json& id : list) {
-      if (!id.is_number_integer()) return wrong();
-      const auto token = id.get<int64_t>();
-      if (token < 0 || token >= vocabulary) {
-        return BadField(
-            name, fmt::format("{}: found token {}, expected ids from 0 to {}", name, token, vocabulary - 1));
-      }
-      tokens.push_back(static_cast<TokenId>(token));
-    }
-    return tokens;
-  };
-  std::vector<std::vector<TokenId>> prompts;
-  texts = value->is_string() || (value->is_array() && (*value)[0].is_string());
-  if (value->is_string()) {
-    prompts.push_back(EncodePrompt(tokenizer, value->get<std::string>()).tokens);
-  } else if ((*value)[0].is_number()) {
-    HONE_TRY(auto tokens, ids(*value));
-    prompts.push_back(std::move(tokens));
-  } else {
-    if (value->size() > kMostPrompts) {
-      return BadField(
-          name, fmt::format("{}: found {} prompts, expected at most {}", name, value->size(), kMostPrompts));
-    }
-    for (const Json& prompt : *value) {
-      if (prompt.is_string() && texts) {
-        prompts.push_back(EncodePrompt(tokenizer, prompt.get<std::string>()).tokens);
-      } else if (prompt.is_array() && !texts) {
-        HONE_TRY(auto tokens, ids(prompt));
-        prompts.push_back(std::move(tokens));
-      } else {
-        return wrong();
-      }
-    }
-  }
-  return prompts;
-}
-
-ApiResult<void> ApiServer::Completions(const Exchange& exchange, const std::string& tenant) {
-  HONE_CHECK_OK(CountRequest(exchange, tenant));
-  HONE_TRY(const Json body, ParseBody(exchange->request().body));
-  RequestFields fields(body);
-  HONE_CHECK_OK(CheckModel(fields));
-  AnswerPlan plan;
-  HONE_TRY(plan.request, ReadGenerationRequest(fields));
-  HONE_CHECK_OK(ReadMaxCompletionTokens(fields, "max_completion_tokens", plan.request));
+ApiResult<void> ApiServer::Completions(const Call& call) {
+  HONE_CHECK_OK(CountRequest(call));
+  HONE_TRY(const auto text, ReadText(call, "max_completion_tokens"));
+  RequestFields& fields = text->fields;
+  AnswerPlan& plan = text->plan;
+  const ServedModel& model = *call.model;
   if (plan.request.max_tokens < 0) plan.request.max_tokens = 16;  // the API's default
   HONE_TRY(const auto top, fields.Integer("logprobs", 0, kMostTop));
   plan.request.log_probabilities = top.has_value();
   plan.request.top = top.value_or(0);
-  HONE_CHECK_OK(ReadResponseFormat(fields));
+  HONE_TRY(const auto format, ReadAnswerFormat(fields));
   HONE_TRY(const auto echo_field, fields.Bool("echo"));
   const bool echo = echo_field.value_or(false);
   if (plan.request.max_tokens == 0 && !echo) {
@@ -292,13 +140,13 @@ ApiResult<void> ApiServer::Completions(const Exchange& exchange, const std::stri
     return BadField("echo", "echo: not together with stream and logprobs");
   }
   bool texts = false;
-  HONE_TRY(auto prompts, ReadPrompts(fields, "prompt", texts));
+  HONE_TRY(auto prompts, ReadPrompts(model, fields, "prompt", texts));
   CompletionEcho echoed;
   echoed.choices = plan.request.choices;
   plan.prompt_scores = echo && plan.request.log_probabilities;
-  const Tokenizer& tokenizer = engine_.load()->model().tokenizer();
+  const Tokenizer& tokenizer = model.tokenizer();
   for (auto& tokens : prompts) {
-    HONE_CHECK_OK(CheckLength("prompt", static_cast<int64_t>(tokens.size()), plan.request));
+    HONE_CHECK_OK(CheckLength(model, "prompt", static_cast<int64_t>(tokens.size()), plan.request));
     if (echo) echoed.texts.push_back(tokenizer.Decode(tokens, false));
     if (plan.prompt_scores) echoed.tokens.push_back(tokens);
     plan.prompts.push_back({std::move(tokens), 0});
@@ -308,9 +156,55 @@ ApiResult<void> ApiServer::Completions(const Exchange& exchange, const std::stri
         "n", fmt::format("n: {} answers in all, expected at most {}",
                          static_cast<int64_t>(plan.prompts.size()) * plan.request.choices, kMostPrompts));
   }
-  plan.ends = chat_ ? chat_->ends() : tokenizer.special().ends;
-  auto writer = CompletionWriter(Identity("cmpl-", plan.request), std::move(echoed));
-  return StartAnswer(exchange, tenant, fields, std::move(plan), std::move(writer));
+  plan.ends = model.ends();
+  HONE_TRY(plan.masks, model.constraints().Masks(format, {}, std::nullopt, plan.ends));
+  return StartAnswer(call, *text,
+                     CompletionWriter(Identity(model, "cmpl-", plan.request), std::move(echoed)));
+}
+
+AnswerIdentity ApiServer::Identity(const ServedModel& model, std::string_view prefix,
+                                   const GenerationRequest& request) {
+  AnswerIdentity identity;
+  identity.id = fmt::format("{}{}{:x}", prefix, id_prefix_, next_id_.fetch_add(1));
+  identity.model = options_.model_name;
+  identity.created = std::time(nullptr);
+  identity.seed = request.seed;
+  identity.include_usage = request.include_usage;
+  identity.tokenizer = model.shared_tokenizer();
+  identity.log_probabilities = request.log_probabilities;
+  return identity;
+}
+
+ApiResult<void> ApiServer::StartAnswer(const Call& call, TextRequest& text,
+                                       std::unique_ptr<AnswerWriter> writer) {
+  AnswerPlan& plan = text.plan;
+  if (plan.masks && plan.request.ignore_ends) {
+    return BadField("ignore_eos", "ignore_eos: not together with a form that the answer must have");
+  }
+  const std::vector<std::string> ignored = text.fields.Unread();
+  if (!ignored.empty()) {
+    std::string names;
+    for (const std::string& name : ignored) {
+      // Names come from the client: only what a header may hold.
+      std::string clean;
+      for (const char c : name.substr(0, 64)) clean += c > ' ' && c < 127 && c != ',' ? c : '?';
+      if (names.size() < 1024) names += (names.empty() ? "" : ", ") + clean;
+    }
+    plan.headers.emplace_back("X-Ignored-Parameters", names);
+  }
+  plan.tenant = call.tenant.empty() ? plan.request.user : call.tenant;
+  plan.seconds = options_.request_seconds;
+  plan.on_times = [counters = counters_](const JobTimes& times, int64_t tokens) {
+    const std::lock_guard lock(counters->mutex);
+    if (times.first_token < 0.0) return;
+    counters->first_token.Add(times.first_token - times.arrival);
+    counters->whole.Add(times.last_token - times.arrival);
+    if (tokens > 1) {
+      counters->per_token.Add((times.last_token - times.first_token) / static_cast<double>(tokens - 1));
+    }
+  };
+  HttpAnswer::Start(call.model, std::move(plan), std::move(writer), call.exchange);
+  return {};
 }
 
 }  // namespace hone

@@ -1,19 +1,14 @@
 #include "language/serving/http/tool_call_parser.h"
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
+
+#include "language/decoding/constraints/tool_calls.h"
 
 namespace hone {
 namespace {
 
-struct Marker {
-  std::string_view open;
-  std::string_view close;
-};
-constexpr std::array<Marker, 3> kMarkers{Marker{"<tool_call>", "</tool_call>"}, Marker{"[TOOL_CALLS]", ""},
-                                         Marker{"<|python_tag|>", ""}};
 constexpr std::string_view kBlank = " \t\r\n";
 
 size_t SkipBlank(std::string_view text, size_t at) {
@@ -107,7 +102,7 @@ CallObject ReadObject(std::string_view text, size_t at) {
 
 size_t UnfinishedMarker(std::string_view text) {
   size_t longest = 0;
-  for (const Marker& marker : kMarkers) {
+  for (const ToolCallMarker& marker : kToolCallMarkers) {
     for (size_t length = std::min(text.size(), marker.open.size() - 1); length > longest; --length) {
       if (text.ends_with(marker.open.substr(0, length))) longest = length;
     }
@@ -141,7 +136,7 @@ bool ToolCallParser::EnterCall(std::string& text) {
   };
   size_t at = std::string::npos;
   std::string_view open;
-  for (const Marker& marker : kMarkers) {
+  for (const ToolCallMarker& marker : kToolCallMarkers) {
     const size_t found = held_.find(marker.open);
     if (found >= at) continue;
     at = found;
@@ -153,21 +148,24 @@ bool ToolCallParser::EnterCall(std::string& text) {
     give(at - std::min(blank, at));
     held_.erase(0, std::min(blank, at) + open.size());
     opened_ = open;
-    bare_ = false;
+    at_start_ = false;
     state_ = State::kCall;
     return true;
   }
-  const size_t first = held_.find_first_not_of(kBlank);
-  if (first == std::string::npos && !any_text_) return false;
-  if (!any_text_ && count_ == 0 && (held_[first] == '{' || held_[first] == '[')) {
-    held_.erase(0, first);
-    const std::string_view begin = std::string_view(held_).substr(0, kMarkers[1].open.size());
-    if (kMarkers[1].open.starts_with(begin)) return false;
-    opened_.clear();
-    bare_ = true;
-    state_ = State::kCall;
-    return true;
+  if (at_start_ && !held_.empty()) {
+    // As AnswerConstraints has it: these first bytes, and no others, begin a call.
+    const std::string_view text = held_;
+    for (const std::string_view bare : {kBareCall, kBareList}) {
+      if (text.size() < bare.size() && bare.starts_with(text)) return false;
+      if (!text.starts_with(bare)) continue;
+      opened_.clear();
+      at_start_ = false;
+      state_ = State::kCall;
+      return true;
+    }
+    at_start_ = false;
   }
+  if (held_.find_first_not_of(kBlank) == std::string::npos && !any_text_) return false;
   const size_t unfinished = UnfinishedMarker(held_);
   // White space before a marker that may follow is layout too.
   const size_t rest = held_.size() - unfinished;

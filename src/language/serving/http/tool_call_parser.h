@@ -1,15 +1,25 @@
 // Finds tool calls in an answer's text while it is written, in the forms that models use:
 //   <tool_call>{"name": .., "arguments": {..}}</tool_call>, one or several, or an array of calls inside;
-//   [TOOL_CALLS] or <|python_tag|> before such JSON; or an answer that is such JSON and nothing else
+//   [TOOL_CALLS] or <|python_tag|> before such JSON; or an answer that begins with kBareCall or kBareList
 //   ("parameters" counts as "arguments").
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace hone {
+
+// What stands around calls.
+struct ToolCallMarker {
+  std::string_view open;
+  std::string_view close;
+};
+inline constexpr std::array<ToolCallMarker, 3> kToolCallMarkers{ToolCallMarker{"<tool_call>", "</tool_call>"},
+                                                                ToolCallMarker{"[TOOL_CALLS]", ""},
+                                                                ToolCallMarker{"<|python_tag|>", ""}};
 
 struct ToolCallPiece {
   int64_t index = 0;
@@ -43,9 +53,9 @@ class ToolCallParser {
   std::string held_;    // not yet given out
   std::string opened_;  // the marker that began the call under way, to be given back if it is none
   bool any_text_ = false;
-  bool bare_ = false;    // the call under way stands without a marker
-  bool closed_ = false;  // its object is complete
-  size_t sent_ = 0;      // bytes of its arguments
+  bool at_start_ = true;  // nothing has come yet that says whether the answer is a call
+  bool closed_ = false;   // its object is complete
+  size_t sent_ = 0;       // bytes of its arguments
   bool announced_ = false;
   int64_t count_ = 0;
 };

@@ -61,9 +61,13 @@ TEST(ToolCalls, NamedCallsNameTheOneTool) {
 TEST(ToolCalls, AutoWaitsForTheSyntaxesTrigger) {
   const auto hermes = Compile({.syntax = ToolSyntax::kHermes});
   ASSERT_TRUE(hermes);
-  ASSERT_EQ(hermes->triggers.size(), 1u);
+  ASSERT_EQ(hermes->triggers.size(), 2u);
   EXPECT_EQ(hermes->triggers[0].text, "<tool_call>");
   EXPECT_TRUE(Reader(hermes).Accepts("\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>"));
+  EXPECT_EQ(hermes->triggers[1].text, kBareCall);
+  EXPECT_TRUE(hermes->triggers[1].only_at_start);
+  EXPECT_FALSE(hermes->triggers[1].consumed);
+  EXPECT_TRUE(Reader(hermes).Accepts("{\"name\": \"now\", \"arguments\": {}}")) << "without its marker";
   const auto llama = Compile({.syntax = ToolSyntax::kLlama3});
   ASSERT_EQ(llama->triggers.size(), 2u);
   EXPECT_TRUE(llama->triggers[1].only_at_start);

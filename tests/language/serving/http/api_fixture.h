@@ -17,10 +17,12 @@ namespace hone::testing {
 using Json = nlohmann::ordered_json;
 
 // Spells the messages; knows thinking only if asked to.
-inline std::string TemplateFile(bool thinks) {
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("hone-serving-" + std::to_string(getpid()) + (thinks ? "-think" : "") + ".jinja");
+inline std::string TemplateFile(bool thinks, const std::string& tools) {
+  const auto name = fmt::format("hone-serving-{}{}-{}.jinja", getpid(), thinks ? "-think" : "",
+                                std::hash<std::string>()(tools));
+  const auto path = std::filesystem::temp_directory_path() / name;
   std::ofstream file(path);
+  if (!tools.empty()) file << "{% if tools %}" << tools << "{{ tools | tojson }}{% endif %}";
   file << "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}"
           "{% if add_generation_prompt %}[assistant]{% if shout %}LOUD{% endif %}";
   if (thinks) file << "{% if enable_thinking %}<think>\n{% endif %}";
@@ -35,6 +37,8 @@ struct ApiWorldOptions {
   uint64_t kv_limit = MemoryAccount::kUnlimited;
   bool thinks = false;
   bool chat = true;
+  std::string tools;    // how the template shows tools; empty: it does not
+  int64_t context = 0;  // 0: the model's, 256 tokens
   bool loaded = true;
 };
 
@@ -45,15 +49,16 @@ class ApiWorld {
     limits.kv = options.kv_limit;
     engine = std::make_shared<Engine>(2, limits);
     LoadOptions load;
-    load.chat_template_file = options.chat ? TemplateFile(options.thinks) : "/dev/null";
+    load.chat_template_file = options.chat ? TemplateFile(options.thinks, options.tools) : "/dev/null";
+    load.context = options.context;
     auto model = LoadModel(RandomModelPath(), *engine, load);
     EXPECT_TRUE(model) << model.error().message;
-    auto created = ServingEngine::Create(engine, *model, options.serving);
+    ServingOptions serving_options = options.serving;
+    if (options.context > 0) serving_options.context = options.context;
+    auto created = ServingEngine::Create(engine, *model, serving_options);
     EXPECT_TRUE(created) << created.error().message;
     serving = std::move(*created);
-    if (options.loaded) {
-      EXPECT_TRUE(api.Serve(*serving));
-    }
+    if (options.loaded) api.Serve(serving);
     auto started = HttpServer::Start(
         options.http, [this](std::shared_ptr<HttpExchange> exchange) { api.Handle(std::move(exchange)); });
     EXPECT_TRUE(started) << started.error().message;
@@ -120,7 +125,7 @@ class ApiWorld {
   }
 
   std::shared_ptr<Engine> engine;
-  std::unique_ptr<ServingEngine> serving;
+  std::shared_ptr<ServingEngine> serving;
   ApiServer api;
   std::unique_ptr<HttpServer> http;
 };

@@ -180,8 +180,61 @@ TEST(ApiServer, SaysThatItIsLoading) {
   EXPECT_EQ(health.status, 503);
   EXPECT_EQ(Json::parse(health.body)["error"]["code"], "loading");
   EXPECT_EQ(world.Post("/v1/completions", {{"prompt", "x"}}).status, 503);
-  ASSERT_TRUE(world.api.Serve(*world.serving));
+  world.api.Serve(world.serving);
   EXPECT_EQ(world.Get("/health").status, 200);
+}
+
+TEST(ApiServer, LetsTheModelGoAndAnswersWhoWaitsForItsReturn) {
+  ApiWorld world;
+  const Json question{{"prompt", "abc"}, {"max_tokens", 5}, {"temperature", 0}};
+  const Json before = world.Ask("/v1/completions", question)["choices"];
+  ASSERT_TRUE(world.WaitIdle());
+  std::atomic<int> wanted{0};
+  world.api.Unload([&] { ++wanted; });
+  for (int i = 0; i < 1000 && world.serving.use_count() > 1; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(world.serving.use_count(), 1) << "nothing holds the engine any more";
+  const auto health = world.Get("/health");
+  EXPECT_EQ(health.status, 200);
+  EXPECT_EQ(Json::parse(health.body)["model"], "unloaded");
+  EXPECT_EQ(world.Get("/v1/models").status, 200);
+  EXPECT_EQ(world.Get("/status").status, 503) << "a page that is open does not keep the model loaded";
+  EXPECT_NE(world.Get("/metrics").body.find("hone_unloaded 1\n"), std::string::npos);
+  EXPECT_EQ(wanted, 0) << "none of these needs it";
+  std::vector<testing::RawClient> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back(world.http->port());
+    clients.back().Send(testing::RawClient::Request("POST", "/v1/completions", question.dump()));
+  }
+  testing::RawClient gone(world.http->port());
+  gone.Send(testing::RawClient::Request("POST", "/v1/completions", question.dump()));
+  for (int i = 0; i < 1000 && wanted < 4; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  EXPECT_EQ(wanted, 4);
+  gone.Reset();
+  world.api.FailWaiting({ErrorKind::kFailed, "disk on fire"});
+  for (auto& client : clients) {
+    const auto failed = client.Read();
+    EXPECT_EQ(failed.status, 503);
+    EXPECT_NE(failed.body.find("disk on fire"), std::string::npos);
+    client.Send(testing::RawClient::Request("POST", "/v1/completions", question.dump()));
+  }
+  for (int i = 0; i < 1000 && wanted < 7; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  world.api.Serve(world.serving);
+  for (auto& client : clients) EXPECT_EQ(Json::parse(client.Read().body)["choices"], before);
+  EXPECT_EQ(world.Get("/health").body, R"({"status":"ok"})");
+}
+
+TEST(ApiServer, RefusesWhoWaitsForTheModelWhenItDrains) {
+  ApiWorld world;
+  std::atomic<int> wanted{0};
+  world.api.Unload([&] { ++wanted; });
+  testing::RawClient client(world.http->port());
+  client.Send(testing::RawClient::Request("POST", "/v1/completions", R"({"prompt": "abc"})"));
+  for (int i = 0; i < 1000 && wanted < 1; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  world.api.Drain();
+  EXPECT_EQ(client.Read().status, 503);
+  EXPECT_EQ(world.Get("/health").status, 503);
 }
 
 TEST(ApiServer, RefusesBodiesThatAreNotAnObject) {
