@@ -137,7 +137,6 @@ Result<PrefixFileCounts> LoadPrefixes(PrefixCache& prefixes, const std::string& 
   }
   HONE_CHECK_OK(ReadBegin(reader, path, made_for));
   std::vector<PrefixCache::Entry> found;
-  bool full = false;
   while (true) {
     HONE_TRY(const auto head, reader.Number<PrefixHead>("prefix"));
     std::vector<TokenId> tokens;
@@ -147,14 +146,12 @@ Result<PrefixFileCounts> LoadPrefixes(PrefixCache& prefixes, const std::string& 
     if (head.tokens == 0) break;
     std::string snapshot;
     HONE_CHECK_OK(reader.Read("entries", head.snapshot_bytes, snapshot));
-    if (full) continue;  // the rest is only looked through for damage
     KvCache cache = make_cache();
     if (const auto restored = cache.Restore(snapshot); !restored) {
       if (restored.error().kind != ErrorKind::kFailed) {
         return BadInput(path, "entries", "{}", restored.error().message);
       }
-      full = true;
-      continue;
+      continue;  // no pages: a shorter one may find some
     }
     if (cache.entries() < static_cast<int64_t>(tokens.size())) {
       return BadInput(path, "entries", "{} for {} tokens", cache.entries(), tokens.size());

@@ -21,7 +21,7 @@ struct PrefixFileCounts {
 Result<PrefixFileCounts> SavePrefixes(const PrefixCache& prefixes, const std::string& path,
                                       const std::string& made_for, uint64_t most_bytes);
 
-// Puts what the file holds into `prefixes`, the last used at last, until a cache finds no pages. A file that
+// Puts what the file holds into `prefixes`, as far as there are pages: those used last first. A file that
 // is damaged, or was made for something else, is an error that says which, with nothing put in; none at all
 // is zero prefixes. `make_cache` gives an empty cache of the model's shape.
 Result<PrefixFileCounts> LoadPrefixes(PrefixCache& prefixes, const std::string& path,
