@@ -81,6 +81,7 @@ Result<Report> RunExperiment(const Experiment& experiment, const ExperimentOptio
 // The experiments, each in the file of its name.
 Result<void> ReproduceFlashDecodingPlusPlus(ExperimentContext& context, Report& report);
 Result<void> ReproduceMixed2Bit(ExperimentContext& context, Report& report);
+Result<void> ReproduceQllmEval(ExperimentContext& context, Report& report);
 Result<void> ReproduceSurveyBreakdown(ExperimentContext& context, Report& report);
 Result<void> ReproduceSurveyQuantization(ExperimentContext& context, Report& report);
 

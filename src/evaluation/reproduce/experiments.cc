@@ -9,6 +9,8 @@ constexpr Experiment kExperiments[] = {
      "What a softmax with a fixed maximum gains, and what its guard catches", ReproduceFlashDecodingPlusPlus},
     {"mixed-2bit", "2/4/16-bit in a Weight Matrix with Asynchronous Dequantization (arXiv 2311.16442)",
      "What 2-bit weights with 4-bit bands and float16 outliers lose and gain", ReproduceMixed2Bit},
+    {"qllm-eval", "Evaluating Quantized Large Language Models (arXiv 2402.18158)",
+     "What few bits of weights, activations, keys and values cost, by kind of task", ReproduceQllmEval},
     {"survey-breakdown", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
      "Where the time goes: attention, linear and other operators by context", ReproduceSurveyBreakdown},
     {"survey-quantization", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
