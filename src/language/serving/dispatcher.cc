@@ -141,6 +141,7 @@ void Dispatcher::Admit() {
   for (const auto& [id, job] : running_) {
     if (job->phase == JobPhase::kPrefill && !job->in_step && !job->starved) pending += job->wanted;
   }
+  if (owed_ != kNoJob) return;
   const double now = clock_.Now();
   while (pending < scheduler_.prefill_rows(options_.limits)) {
     Job* job = queue_.Next();
@@ -231,6 +232,7 @@ void Dispatcher::Take(const ItemReport& item, double now, double seconds, std::v
   Job& job = *jobs_.at(item.job);
   job.in_step = false;
   if (item.no_pages) return;
+  if (job.id == owed_) owed_ = kNoJob;
   job.cached = item.cached;
   job.wanted = item.wanted;
   const bool reads = job.phase == JobPhase::kPrefill;
@@ -299,6 +301,7 @@ void Dispatcher::MakeRoom(std::vector<JobId> starved) {
     if (victim == nullptr) {
       End(job, JobEnd::kTooLarge);
     } else if (IsSenior(job, *victim)) {
+      if (owed_ == kNoJob || IsSenior(job, *jobs_.at(owed_))) owed_ = job.id;
       if (victim->in_step) {
         victim->preempt = true;
       } else {
@@ -310,6 +313,7 @@ void Dispatcher::MakeRoom(std::vector<JobId> starved) {
 }
 
 void Dispatcher::GiveUp(Job& job) {
+  if (job.id == owed_) owed_ = kNoJob;
   if (job.speculative) return End(job, JobEnd::kLate);
   job.preempt = false;
   executor_.Preempt(job);
@@ -324,6 +328,7 @@ void Dispatcher::GiveUp(Job& job) {
 }
 
 void Dispatcher::End(Job& job, JobEnd end) {
+  if (job.id == owed_) owed_ = kNoJob;
   queue_.Remove(&job);
   running_.erase(job.id);
   std::erase_if(held_back_, [&](const auto& held) { return held.second == &job; });

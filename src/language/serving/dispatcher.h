@@ -118,6 +118,9 @@ class Dispatcher {
   FairQueue queue_;
   std::vector<char> busy_;  // by lane
   DispatcherState state_;
+  // For whom a junior job last gave its pages up: nobody is admitted before it has run with them. Else the
+  // junior one could take them right back, by a prefix hit that holds what would be evicted.
+  JobId owed_ = kNoJob;
   double tokens_per_second_ = 0.0;  // moving average over steps
 };
 
