@@ -77,6 +77,33 @@ TEST(Perplexity, DoesNotDependOnHowChunksAreBatched) {
   for (const double value : values) EXPECT_NEAR(value, values.front(), 1e-9 * value);
 }
 
+TEST(Divergence, OfAModelFromItselfIsNothing) {
+  TinyEngine first(64), second(64);
+  const auto result = MeasureDivergence({*first.runner, first.pool}, {*second.runner, second.pool}, Text(),
+                                        "text", {.context = 32, .chunks = 2});
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->log_loss.mean, 0.0);
+  EXPECT_EQ(result->kullback_leibler.mean, 0.0);
+  EXPECT_EQ(result->same_top, 1.0);
+  EXPECT_EQ(result->reference.perplexity, result->other.perplexity);
+}
+
+TEST(Divergence, IsThatOfTheTwoDistributions) {
+  TinyEngine exact(64, NumericMode::kExact), fast(64, NumericMode::kFast);
+  const PerplexityOptions options{.context = 32, .chunks = 3};
+  const auto result =
+      MeasureDivergence({*exact.runner, exact.pool}, {*fast.runner, fast.pool}, Text(), "text", options);
+  ASSERT_TRUE(result) << result.error().message;
+  const auto alone = MeasurePerplexity(*exact.runner, exact.pool, Text(), "text", options);
+  ASSERT_TRUE(alone);
+  EXPECT_NEAR(result->reference.perplexity, alone->perplexity, 1e-6 * alone->perplexity);
+  EXPECT_EQ(result->other.tokens, alone->tokens);
+  EXPECT_NEAR(result->log_loss.mean, std::log(result->other.perplexity / result->reference.perplexity), 1e-6);
+  EXPECT_GT(result->kullback_leibler.mean, 0.0);
+  EXPECT_GE(result->kullback_leibler_99, result->kullback_leibler.mean);
+  EXPECT_LE(result->same_top, 1.0);
+}
+
 TEST(Perplexity, RefusesATextUnderOneChunkWithTheTokensItNeeds) {
   TinyEngine engine;
   const auto result = MeasurePerplexity(*engine.runner, engine.pool, "a", "short.txt", {.context = 128});
