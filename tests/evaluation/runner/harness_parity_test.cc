@@ -48,5 +48,11 @@ TEST(HarnessParity, HoldsOnATinyModelWhoseContextOneItemOverflows) {
   ExpectTheHarnesssScores(testing::TinyModel("llama.gguf"), "tiny.json");
 }
 
+TEST(HarnessParity, HoldsOnSmolLm2) {
+  const std::string path = testing::RealModel("smol-f16.gguf");
+  if (path.empty()) GTEST_SKIP() << "no HONE_TEST_MODELS";
+  ExpectTheHarnesssScores(path, "smollm2-135m.json");
+}
+
 }  // namespace
 }  // namespace hone
