@@ -12,6 +12,7 @@
 #include "cli/model_options.h"
 #include "cli/text_input.h"
 #include "core/kernels/cpu/cpu_target.h"
+#include "language/serving/measure_costs.h"
 #include "language/serving/serving_load.h"
 
 namespace hone {

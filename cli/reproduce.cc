@@ -71,6 +71,8 @@ Action AddReproduce(CLI::App& app) {
   app.add_option("--threads", options->experiment.threads,
                  "Threads (default: the processors this process may use, at most one a core)")
       ->check(CLI::Range(1, 1024));
+  app.add_flag("--full", options->experiment.full,
+               "The long form of experiments that have one (semi-pd: hours)");
   app.add_flag("--json", options->json, "Write one JSON object");
   return [options] { return Run(*options); };
 }

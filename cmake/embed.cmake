@@ -1,6 +1,6 @@
-# cmake -DFILES=a;b -DOUTPUT=x.cc -DPREFIX=/page/ -P embed.cmake: a source whose array `kEmbeddedFiles` has every file's
-# path on the server and its bytes.
-set(text "// Made by cmake/embed.cmake.\n#include \"language/serving/http/static_assets.h\"\n\nnamespace hone {\n\n")
+# cmake -DFILES=a;b -DOUTPUT=x.cc -DPREFIX=/page/ -DFUNCTION=PageFiles -P embed.cmake
+# A source that defines `std::span<const EmbeddedFile> FUNCTION()`: every file's name behind the prefix, and its bytes.
+set(text "// Made by cmake/embed.cmake.\n#include <span>\n\n#include \"core/base/embedded_file.h\"\n\nnamespace hone {\n\n")
 set(rows "")
 set(number 0)
 foreach(file IN LISTS FILES)
@@ -12,5 +12,5 @@ foreach(file IN LISTS FILES)
   math(EXPR number "${number} + 1")
 endforeach()
 string(APPEND text "\nstatic constexpr EmbeddedFile kFiles[] = {\n${rows}};\n"
-                   "std::span<const EmbeddedFile> EmbeddedFiles() { return kFiles; }\n\n}  // namespace hone\n")
+                   "std::span<const EmbeddedFile> ${FUNCTION}() { return kFiles; }\n\n}  // namespace hone\n")
 file(WRITE "${OUTPUT}" "${text}")

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <chrono>
 #include <climits>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <string_view>
@@ -28,9 +29,14 @@ using Clock = std::chrono::steady_clock;
 // machine; the serial stretches between the parallel loops of a decode step are shorter than the sum of both.
 constexpr auto kPausing = std::chrono::microseconds(15);
 constexpr auto kPolling = std::chrono::microseconds(60);
-// A share may run ahead of the others by this much (nanoseconds of one thread, divided by its weight) before
-// its caller stands back.
-constexpr int64_t kSlack = 200'000;
+// A share may run ahead of the others by this much (nanoseconds of one thread) before its caller stands back.
+constexpr double kSlack = 1'000'000;
+// Between two of its loops a share still counts as at work for this long: a worker that went over to another
+// share meanwhile would sit on the processor that its caller needs a moment later.
+constexpr int64_t kLinger = 300'000;
+// What a share did not use it may catch up with, as far as another ran ahead by this much (nanoseconds of one
+// thread).
+constexpr double kMostCredit = 4'000'000;
 constexpr double kLeastWeight = 1e-6;
 
 void Pause() {
@@ -39,6 +45,10 @@ void Pause() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
+}
+
+int64_t Nanoseconds() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch()).count();
 }
 
 // Processor time, so that a share does not pay for what other processes took.
@@ -97,12 +107,18 @@ struct alignas(64) Slot {
   std::atomic<int64_t> task_nanoseconds{
       20'000};  // moving average: what a claimed task is charged before it has run
   std::atomic<double> weight{1.0};
-  bool taken = false;  // under State::slots_mutex
+  std::atomic<int64_t> closed_at{0};  // when its last loop ended
+  bool taken = false;                 // under State::slots_mutex
   Slot* following = nullptr;
 
   bool HasTasks() const {
     return open.load(std::memory_order_acquire) != 0 &&
            next.load(std::memory_order_relaxed) < tasks.load(std::memory_order_relaxed);
+  }
+
+  bool IsAtWork(int64_t now) const {
+    return open.load(std::memory_order_relaxed) != 0 ||
+           now - closed_at.load(std::memory_order_relaxed) < kLinger;
   }
 
   int64_t Claim() { return next.fetch_add(1, std::memory_order_relaxed); }
@@ -147,6 +163,8 @@ struct ComputePool::State {
   void Work();
   bool RunSome();
   Slot* LeastServed();
+  int OthersAtWork(const Slot* mine) const;
+  void LimitCredit(Slot& mine) const;
   bool IsAhead(const Slot& mine);
   void RunCharged(Slot& slot, int64_t task);
   void Announce(int useful_threads);
@@ -177,10 +195,43 @@ Slot* ComputePool::State::LeastServed() {
   return least;
 }
 
+int ComputePool::State::OthersAtWork(const Slot* mine) const {
+  const Slot* first = first_slot.load(std::memory_order_acquire);
+  if (first == mine && first->following == nullptr) return 0;
+  const int64_t now = Nanoseconds();
+  int count = 0;
+  for (const Slot* slot = first; slot != nullptr; slot = slot->following) {
+    count += slot != mine && slot->IsAtWork(now) ? 1 : 0;
+  }
+  return count;
+}
+
+// A share that comes back from idleness, or could not use what it had, starts next to the others.
+void ComputePool::State::LimitCredit(Slot& mine) const {
+  const int64_t now = Nanoseconds();
+  const bool idle = !mine.IsAtWork(now);
+  int64_t floor = INT64_MAX;
+  for (const Slot* slot = first_slot.load(std::memory_order_acquire); slot != nullptr;
+       slot = slot->following) {
+    if (slot == &mine || !slot->IsAtWork(now)) continue;
+    const double credit = idle ? 0.0 : kMostCredit / slot->weight.load(std::memory_order_relaxed);
+    floor = std::min(floor, slot->time.load(std::memory_order_relaxed) - static_cast<int64_t>(credit));
+  }
+  if (floor != INT64_MAX && mine.time.load(std::memory_order_relaxed) < floor) {
+    mine.time.store(floor, std::memory_order_relaxed);
+  }
+}
+
+// Shares of one weight are left to the kernel, which divides processors evenly between their callers:
+// standing back would only cost.
 bool ComputePool::State::IsAhead(const Slot& mine) {
-  const int64_t limit = mine.time.load(std::memory_order_relaxed) - kSlack;
+  const double weight = mine.weight.load(std::memory_order_relaxed);
+  const double slack = kSlack / weight;
+  const int64_t limit = mine.time.load(std::memory_order_relaxed) - static_cast<int64_t>(slack);
   for (Slot* slot = first_slot.load(std::memory_order_acquire); slot != nullptr; slot = slot->following) {
-    if (slot != &mine && slot->HasTasks() && slot->time.load(std::memory_order_relaxed) < limit) return true;
+    if (slot == &mine || !slot->HasTasks() || slot->weight.load(std::memory_order_relaxed) == weight)
+      continue;
+    if (slot->time.load(std::memory_order_relaxed) < limit) return true;
   }
   return false;
 }
@@ -203,9 +254,9 @@ void ComputePool::State::RunCharged(Slot& slot, int64_t task) {
 bool ComputePool::State::RunSome() {
   Slot* slot = LeastServed();
   if (slot == nullptr) return false;
-  if (open_jobs.load(std::memory_order_relaxed) > 1) {
+  if (const int at_work = OthersAtWork(nullptr); at_work > 1) {
     // The callers are threads too: together no more than the pool's threads run.
-    const int callers = open_jobs.load() - standing_back.load();
+    const int callers = at_work - standing_back.load();
     if (dividing_workers.fetch_add(1) >= threads - callers) {
       dividing_workers.fetch_sub(1);
       return false;
@@ -271,20 +322,16 @@ void ComputePool::State::RunAsCaller(Slot& slot, int64_t tasks, FunctionRef<void
   slot.body = &body;
   slot.tasks.store(tasks, std::memory_order_relaxed);
   slot.next.store(0, std::memory_order_relaxed);
-  const int others = open_jobs.fetch_add(1);
-  if (others > 0) {  // no credit for the time in which this share had no work
-    if (const Slot* least = LeastServed()) {
-      const int64_t now = least->time.load(std::memory_order_relaxed);
-      if (slot.time.load(std::memory_order_relaxed) < now) slot.time.store(now, std::memory_order_relaxed);
-    }
-  }
+  open_jobs.fetch_add(1);
+  const int others = OthersAtWork(&slot);
+  if (others > 0) LimitCredit(slot);
   slot.open.store(1);
   const int free_threads = threads - 1 - others;
   if (pinned && others == 0) LeaveWorkersProcessor();
   Announce(static_cast<int>(std::min<int64_t>(tasks - 1, free_threads)));
 
   while (true) {
-    const bool dividing = open_jobs.load(std::memory_order_relaxed) > 1;
+    const bool dividing = others > 0 || open_jobs.load(std::memory_order_relaxed) > 1;
     if (dividing && IsAhead(slot)) StandBack(slot);
     const int64_t task = slot.Claim();
     if (task >= tasks) break;
@@ -301,8 +348,9 @@ void ComputePool::State::RunAsCaller(Slot& slot, int64_t tasks, FunctionRef<void
     if (const uint32_t inside = slot.visitors.load(); inside != 0) SleepWhile(slot.visitors, inside);
     slot.caller_sleeps.store(0);
   }
+  slot.closed_at.store(Nanoseconds(), std::memory_order_relaxed);
   const int still_open = open_jobs.fetch_sub(1) - 1;
-  if (still_open > 0) Announce(threads - still_open);
+  if (still_open > 0) Announce(threads - still_open - 1);
 }
 
 void ComputePool::State::PinWorkers(const std::vector<int>& processors) {

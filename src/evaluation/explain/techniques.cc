@@ -77,6 +77,9 @@ constexpr Technique kTechniques[] = {
     {"chunked prefill", Level::kSystem, "serving", "batching", kServing | kPrefill, true, "nothing",
      kCapacity, "step loop", "", "--chunk",
      "a long prompt is read in pieces between the steps of other answers", kLayerProducts},
+    {"semi-PD", Level::kSystem, "serving", "scheduling", kServing | kPrefill | kDecode, true, "nothing", 0,
+     "schedule", "", "hone serve --schedule semi-pd, the default; --ttft and --tpot",
+     "prompts and answers run side by side over one cache, on shares of the machine that follow the load", 0},
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ namespace hone {
 struct ExperimentOptions {
   std::vector<std::string> models;  // names or paths in the place of the experiment's own
   std::string text;                 // a file in the place of the text that is pulled
+  bool full = false;                // the long form, where the experiment has one
   int threads = 0;                  // 0: DefaultThreads()
   bool progress = false;            // a progress bar on standard error
   const std::atomic<bool>* cancel = nullptr;
@@ -82,7 +83,9 @@ Result<Report> RunExperiment(const Experiment& experiment, const ExperimentOptio
 Result<void> ReproduceFlashDecodingPlusPlus(ExperimentContext& context, Report& report);
 Result<void> ReproduceMixed2Bit(ExperimentContext& context, Report& report);
 Result<void> ReproduceQllmEval(ExperimentContext& context, Report& report);
+Result<void> ReproduceSemiPd(ExperimentContext& context, Report& report);
 Result<void> ReproduceSurveyBreakdown(ExperimentContext& context, Report& report);
 Result<void> ReproduceSurveyQuantization(ExperimentContext& context, Report& report);
+Result<void> ReproduceSurveyServing(ExperimentContext& context, Report& report);
 
 }  // namespace hone

@@ -11,10 +11,14 @@ constexpr Experiment kExperiments[] = {
      "What 2-bit weights with 4-bit bands and float16 outliers lose and gain", ReproduceMixed2Bit},
     {"qllm-eval", "Evaluating Quantized Large Language Models (arXiv 2402.18158)",
      "What few bits of weights, activations, keys and values cost, by kind of task", ReproduceQllmEval},
+    {"semi-pd", "semi-PD (arXiv 2504.19867)",
+     "What one pool, one set of weights and moving shares give two phases of a server", ReproduceSemiPd},
     {"survey-breakdown", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
      "Where the time goes: attention, linear and other operators by context", ReproduceSurveyBreakdown},
     {"survey-quantization", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
      "What 4-bit weights gain over F16 by batch and input length", ReproduceSurveyQuantization},
+    {"survey-serving", "A Survey on Efficient Inference for Large Language Models (arXiv 2404.14294)",
+     "What paging, continuous batching, split prompts and the order of service give", ReproduceSurveyServing},
 };
 
 }  // namespace

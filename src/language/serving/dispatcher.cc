@@ -154,6 +154,7 @@ void Dispatcher::Admit() {
     queue_.Remove(job);
     job->phase = JobPhase::kPrefill;
     running_.emplace(job->id, job);
+    state_.most_running = std::max(state_.most_running, static_cast<int64_t>(running_.size()));
     job->cached = executor_.Admit(*job);
     job->wanted = job->tokens() - job->cached;
     if (job->times.admitted < 0.0) {

@@ -48,6 +48,7 @@ struct DispatcherState {
   int64_t refused = 0;
   std::array<int64_t, 4> ended{};  // by JobEnd
   int64_t preemptions = 0;
+  int64_t most_running = 0;   // jobs that held pages at once
   int64_t prompt_tokens = 0;  // of admitted jobs
   int64_t reused_tokens = 0;  // of them, from the prefix cache
   int64_t answer_tokens = 0;

@@ -1,4 +1,4 @@
-// A load in real time, and what steps cost on this machine.
+// A load in real time.
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -83,13 +83,20 @@ class Player {
       served_[i].done = ended.end == JobEnd::kDone && ended.generation.finish() == FinishReason::kLength;
       served_[i].answer_tokens = static_cast<int64_t>(ended.generation.tokens().size());
       served_[i].times = ended.times;
+      uint64_t hash = 1469598103934665603u;  // FNV-1a
+      for (const ChosenToken& token : ended.generation.tokens()) {
+        hash = (hash ^ static_cast<uint64_t>(token.id)) * 1099511628211u;
+      }
+      served_[i].tokens_hash = hash;
       --open_;
       changed_.notify_all();
     };
     ++open_;
     served_[i].times.arrival = engine_.now();
     lock.unlock();
-    auto submitted = engine_.Submit(std::move(job), {});
+    JobRequest order;
+    order.tenant = load_[i].tenant;
+    auto submitted = engine_.Submit(std::move(job), order);
     lock.lock();
     if (!submitted || std::holds_alternative<Refusal>(*submitted)) --open_;
     if (!submitted) return tl::unexpected(submitted.error());
@@ -108,98 +115,12 @@ class Player {
   std::vector<double> longest_gap_ = std::vector<double>(load_.size(), 0.0);
 };
 
-// Runs one step of `rows` rows of one sequence (or one row of `rows` sequences) that hold `context` entries.
-class StepMeter {
- public:
-  StepMeter(std::shared_ptr<const Model> model, Engine& engine, NumericMode mode,
-            std::unique_ptr<Runner> runner)
-      : model_(std::move(model)),
-        pool_(PagePool::Create(engine.accounts.kv)),
-        mode_(mode),
-        runner_(std::move(runner)) {}
-
-  Result<double> Seconds(int64_t sequences, int64_t rows, int64_t context) {
-    std::vector<std::unique_ptr<Sequence>> all;
-    HONE_TRY(auto first, Filled(context, rows));
-    all.push_back(std::move(first));
-    for (int64_t s = 1; s < sequences; ++s) {
-      HONE_TRY(KvCache cache, all[0]->cache.Fork());
-      all.push_back(std::make_unique<Sequence>(Sequence{.cache = std::move(cache),
-                                                        .tokens = all[0]->tokens,
-                                                        .prompt_tokens = all[0]->prompt_tokens,
-                                                        .cached = all[0]->cached}));
-    }
-    constexpr int kRepeat = 3;
-    std::vector<double> seconds;
-    for (int repeat = 0; repeat < kRepeat; ++repeat) {
-      Batch batch;
-      for (auto& sequence : all) AppendRows(*sequence, context, context + rows, true, false, batch);
-      const double begin = hone::Seconds();
-      HONE_CHECK_OK(runner_->Run(batch, [](int64_t, std::span<float>) {}));
-      seconds.push_back(hone::Seconds() - begin);
-      for (auto& sequence : all) {
-        HONE_CHECK_OK(sequence->cache.TruncateToPosition(static_cast<int32_t>(context)));
-      }
-    }
-    return Percentile(seconds, 0.5);
-  }
-
- private:
-  Result<std::unique_ptr<Sequence>> Filled(int64_t context, int64_t rows) {
-    std::vector<TokenId> tokens(static_cast<size_t>(context + rows));
-    for (size_t i = 0; i < tokens.size(); ++i)
-      tokens[i] = static_cast<TokenId>(i * 7 % 1000 % static_cast<size_t>(model_->config().vocabulary));
-    auto sequence = std::make_unique<Sequence>(Sequence{.cache = model_->MakeCache(pool_, mode_),
-                                                        .tokens = std::move(tokens),
-                                                        .prompt_tokens = context + rows});
-    const int64_t chunk = runner_->options().max_rows;
-    for (int64_t at = 0; at < context; at += chunk) {
-      Batch batch;
-      AppendRows(*sequence, at, std::min(context, at + chunk), false, false, batch);
-      HONE_CHECK_OK(runner_->Run(batch, [](int64_t, std::span<float>) {}));
-    }
-    sequence->cached = context;
-    return sequence;
-  }
-
-  std::shared_ptr<const Model> model_;
-  std::shared_ptr<PagePool> pool_;
-  NumericMode mode_;
-  std::unique_ptr<Runner> runner_;
-};
-
 }  // namespace
 
 Result<std::vector<ServedRequestTimes>> PlayLoad(ServingEngine& engine, std::span<const LoadRequest> load,
                                                  const TrafficOptions& options,
                                                  const std::atomic<bool>* cancel) {
   return Player(engine, load, options).Play(cancel);
-}
-
-Result<StepCosts> MeasureStepCosts(std::shared_ptr<const Model> model, Engine& engine, NumericMode mode,
-                                   int64_t most_rows) {
-  HONE_TRY(auto runner, Runner::Create(model, engine, {.mode = mode, .max_rows = most_rows}));
-  most_rows = runner->options().max_rows;
-  const int64_t context = std::min<int64_t>(512, model->config().context / 2);
-  StepMeter meter(std::move(model), engine, mode, std::move(runner));
-  StepCosts costs;
-  constexpr int64_t kShort = 1;
-  HONE_CHECK_OK(meter.Seconds(1, 1, kShort));  // wakes threads, faults pages in
-  for (int64_t rows = 1; rows <= most_rows; rows *= 2) {
-    HONE_TRY(const double seconds, meter.Seconds(rows, 1, kShort));
-    costs.points.push_back({rows, seconds});
-  }
-  constexpr int64_t kBatch = 8;
-  HONE_TRY(const double near, meter.Seconds(kBatch, 1, kShort));
-  HONE_TRY(const double far, meter.Seconds(kBatch, 1, context));
-  costs.seconds_per_decode_entry =
-      std::max(0.0, (far - near) / static_cast<double>(kBatch * (context - kShort)));
-  const int64_t chunk = std::min<int64_t>(64, most_rows);
-  HONE_TRY(const double chunk_near, meter.Seconds(1, chunk, kShort));
-  HONE_TRY(const double chunk_far, meter.Seconds(1, chunk, context));
-  costs.seconds_per_prefill_entry =
-      std::max(0.0, (chunk_far - chunk_near) / static_cast<double>(chunk * (context - kShort)));
-  return costs;
 }
 
 }  // namespace hone

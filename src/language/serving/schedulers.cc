@@ -60,7 +60,9 @@ class Chunked : public Scheduler {
   int64_t budget_;
 };
 
-// Two loops: prompts on lane 0, answers on lane 1.
+// Two loops: prompts on lane 0, answers on lane 1. A step of prompts takes no more rows than the products need to run
+// at full speed: a larger one would only keep the first of its prompts waiting for the last.
+constexpr int64_t kPromptRows = 128;
 class TwoLanes : public Scheduler {
  public:
   explicit TwoLanes(Shares shares) : shares_(shares) {}
@@ -71,7 +73,7 @@ class TwoLanes : public Scheduler {
   Shares shares() const override { return shares_; }
   void Plan(const LaneWork& work, const SchedulerLimits& limits, Step& step) const override {
     if (step.lane == 0) {
-      AddPrefill(work.prefill, limits.step_rows, step);
+      AddPrefill(work.prefill, std::min(kPromptRows, limits.step_rows), step);
     } else {
       AddDecode(work.decode, limits.step_rows, step);
     }

@@ -4,7 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <numbers>
+#include <sstream>
 
 #include "core/base/random.h"
 #include "language/serving/percentile.h"
@@ -79,8 +81,15 @@ std::vector<LoadRequest> MakeLoad(const TrafficOptions& options) {
 }
 
 Result<std::vector<LoadRequest>> ReadTrace(const std::string& path, const TrafficOptions& options) {
-  std::ifstream file(path);
+  std::ifstream file(path, std::ios::binary);
   if (!file) return BadInput(path, "file", "cannot be read");
+  const std::string content(std::istreambuf_iterator<char>(file), {});
+  return ParseTrace(content, path, options);
+}
+
+Result<std::vector<LoadRequest>> ParseTrace(std::string_view content, const std::string& path,
+                                            const TrafficOptions& options) {
+  std::istringstream file{std::string(content)};
   std::vector<LoadRequest> load;
   std::string line;
   std::getline(file, line);
@@ -102,8 +111,12 @@ Result<std::vector<LoadRequest>> ReadTrace(const std::string& path, const Traffi
     if (!good)
       return BadInput(path, fmt::format("line {}", number), "expected time,prompt tokens,answer tokens");
     request.at = *time;
-    request.prompt_tokens = std::clamp<int64_t>(request.prompt_tokens, 1, options.most_prompt);
-    request.answer_tokens = std::clamp<int64_t>(request.answer_tokens, 1, options.most_answer);
+    const auto scaled = [&](int64_t tokens, int64_t most) {
+      const double length = static_cast<double>(tokens) * options.length_scale;
+      return std::clamp<int64_t>(std::llround(std::min(length, 1e9)), 1, most);
+    };
+    request.prompt_tokens = scaled(request.prompt_tokens, options.most_prompt);
+    request.answer_tokens = scaled(request.answer_tokens, options.most_answer);
     if (!load.empty() && request.at < load.back().at) request.at = load.back().at;
     load.push_back(request);
   }
@@ -157,7 +170,8 @@ LoadSummary Summarize(std::span<const ServedRequestTimes> served, const ServiceO
 
 Result<std::vector<ServedRequestTimes>> SimulateLoad(const StepCosts& costs, const SimulationOptions& options,
                                                      std::span<const LoadRequest> load,
-                                                     const TrafficOptions& arrivals, Shares* shares) {
+                                                     const TrafficOptions& arrivals,
+                                                     DispatcherState* end_state) {
   HONE_TRY(const auto scheduler, MakeScheduler(options.schedule, options.objectives));
   SimulatedMachine machine(costs, options.pool_tokens, scheduler->separate_pools());
   Dispatcher dispatcher(machine, machine, *scheduler, {options.limits, options.max_waiting});
@@ -172,6 +186,7 @@ Result<std::vector<ServedRequestTimes>> SimulateLoad(const StepCosts& costs, con
     JobRequest request;
     request.prompt_tokens = load[i].prompt_tokens;
     request.answer_tokens = load[i].answer_tokens;
+    request.tenant = load[i].tenant;
     (void)dispatcher.Submit(id, request);
   };
   machine.ended = [&](const Job& job, JobEnd end) {
@@ -190,7 +205,7 @@ Result<std::vector<ServedRequestTimes>> SimulateLoad(const StepCosts& costs, con
     for (size_t i = 0; i < load.size(); ++i) machine.At(load[i].at, [&, i] { submit(i); });
   }
   machine.Run();
-  if (shares != nullptr) *shares = dispatcher.state().shares;
+  if (end_state != nullptr) *end_state = dispatcher.state();
   return served;
 }
 

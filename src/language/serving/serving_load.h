@@ -6,6 +6,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
@@ -18,6 +19,7 @@ struct LoadRequest {
   double at = 0.0;  // seconds from the start
   int64_t prompt_tokens = 0;
   int64_t answer_tokens = 0;
+  std::string tenant = {};
 };
 
 enum class Arrivals : uint8_t {
@@ -39,6 +41,7 @@ struct TrafficOptions {
   int64_t most_prompt = 512;
   int64_t most_answer = 128;
   uint64_t seed = 1;
+  double length_scale = 1.0;  // of a trace's lengths, before they are clipped
 };
 
 std::vector<LoadRequest> MakeLoad(const TrafficOptions& options);
@@ -47,12 +50,16 @@ std::vector<LoadRequest> MakeLoad(const TrafficOptions& options);
 // as "2023-11-16 18:15:46.6805900" (the form of Azure's public traces). Scaled to `options.rate` on the
 // average, clipped to its lengths, at most options.requests.
 Result<std::vector<LoadRequest>> ReadTrace(const std::string& file, const TrafficOptions& options);
+// The same of a file's content, `name` in errors.
+Result<std::vector<LoadRequest>> ParseTrace(std::string_view content, const std::string& name,
+                                            const TrafficOptions& options);
 
 struct ServedRequestTimes {
   bool done = false;  // else refused or ended early
   int64_t answer_tokens = 0;
   JobTimes times;
   double longest_gap = 0.0;  // between two of its tokens
+  uint64_t tokens_hash = 0;  // of what was written, by a model
 };
 
 struct LoadSummary {
@@ -86,10 +93,6 @@ struct SimulationOptions {
 Result<std::vector<ServedRequestTimes>> SimulateLoad(const StepCosts& costs, const SimulationOptions& options,
                                                      std::span<const LoadRequest> load,
                                                      const TrafficOptions& arrivals,
-                                                     Shares* shares = nullptr);
-
-// Measures steps of the engine's model: one row to `most_rows`, and the price of context. Takes seconds.
-Result<StepCosts> MeasureStepCosts(std::shared_ptr<const Model> model, Engine& engine, NumericMode mode,
-                                   int64_t most_rows);
+                                                     DispatcherState* end = nullptr);
 
 }  // namespace hone

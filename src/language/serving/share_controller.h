@@ -55,10 +55,10 @@ TokenModel FitToken(std::span<const SharePoint> points);
 
 struct ShareControllerOptions {
   // A window is this many decode steps and finished prompts (ours: the paper does not say).
-  int64_t decode_steps = 64;
-  int64_t prefills = 8;
-  double step = 5.0;  // percent
-  int max_steps = 6;
+  int64_t decode_steps = 32;
+  int64_t prefills = 4;
+  double step = 10.0;  // percent
+  int max_steps = 3;
   double least = 10.0;            // no phase gets less
   int64_t history = 16;           // windows that a fit remembers, each weighing 0.85 of the next
   double longest_seconds = 30.0;  // a window ends after this, whatever it holds

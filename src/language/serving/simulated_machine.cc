@@ -49,7 +49,9 @@ ItemReport SimulatedMachine::RunItem(const StepItem& item, int lane, StepLoad& l
     return report;
   }
   load.rows += rows;
-  int64_t& context = rows == 1 && job.answered > 0 ? load.decode_context : load.prefill_context;
+  const bool decodes = rows == 1 && job.answered > 0;
+  load.decode_rows += decodes ? rows : 0;
+  int64_t& context = decodes ? load.decode_context : load.prefill_context;
   context += rows * job.cached + rows * (rows + 1) / 2;
   job.cached += rows;
   report.rows = rows;

@@ -138,6 +138,39 @@ TEST(ComputeShare, DividesThePoolByWeightUnderSaturation) {
   }
 }
 
+// The same of many short loops with a serial stretch after each, as the steps of a model are, in percent of
+// shares.
+double MeasureDivisionOfShortLoops(double first_weight, double second_weight) {
+  ComputePool pool(2);
+  std::atomic<bool> stop{false};
+  std::atomic<int64_t> counts[2] = {0, 0};
+  const auto run = [&](int which, double weight) {
+    const auto share = pool.MakeShare(weight);
+    while (!stop.load()) {
+      share->ParallelFor(8, [&](int64_t) { counts[which] += SomeWork() > 0.0 ? 1 : 0; });
+      KeepBusy(std::chrono::microseconds(5));
+    }
+  };
+  std::thread first(run, 0, first_weight);
+  std::thread second(run, 1, second_weight);
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  stop.store(true);
+  first.join();
+  second.join();
+  return static_cast<double>(counts[0]) / static_cast<double>(counts[1]);
+}
+
+TEST(ComputeShare, DividesThePoolByWeightBetweenShortLoopsToo) {
+  double ratio = 0.0;
+  for (int attempt = 0; attempt < 6 && ratio < 1.8; ++attempt)
+    ratio = MeasureDivisionOfShortLoops(80.0, 20.0);
+  EXPECT_GE(ratio, 1.8) << "four to one was asked for";
+  ratio = 1.0;
+  for (int attempt = 0; attempt < 6 && ratio > 1.0 / 1.8; ++attempt)
+    ratio = MeasureDivisionOfShortLoops(20.0, 80.0);
+  EXPECT_LE(ratio, 1.0 / 1.8);
+}
+
 TEST(ComputeShare, AShareAloneGetsTheWholePoolWhateverItsWeight) {
   ComputePool pool(2);
   const auto idle = pool.MakeShare(1000.0);

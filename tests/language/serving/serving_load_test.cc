@@ -1,4 +1,5 @@
 #include "language/serving/serving_load.h"
+#include "language/serving/measure_costs.h"
 
 #include <gtest/gtest.h>
 
@@ -91,6 +92,19 @@ TEST(StepCosts, AreReadBackAsTheyWereWritten) {
        {"[]", "{}", R"({"points": [[2, 1], [1, 1]]})", R"({"points": [[1, -1]]})", R"({"points": [1]})"}) {
     EXPECT_FALSE(ParseStepCosts(bad, "x")) << bad;
   }
+}
+
+TEST(StepCosts, TellAnswersFromPromptsWhereBothWereMeasured) {
+  // A row of a prompt takes 2 ms, a row of an answer 3: its logits.
+  const StepCosts costs{.points = {{1, 0.013}, {64, 0.013 + 63 * 0.003}},
+                        .prompt_points = {{1, 0.013}, {512, 0.013 + 511 * 0.002}}};
+  EXPECT_NEAR(costs.Seconds({.rows = 512}), 0.013 + 511 * 0.002, 1e-12);
+  EXPECT_NEAR(costs.Seconds({.rows = 11, .decode_rows = 11}), 0.013 + 10 * 0.003, 1e-12);
+  EXPECT_NEAR(costs.Seconds({.rows = 61, .decode_rows = 11}), 0.013 + 60 * 0.002 + 10 * 0.001, 1e-12);
+  const auto read = ParseStepCosts(StepCostsJson(costs), "x");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->Seconds({.rows = 61, .decode_rows = 11}), costs.Seconds({.rows = 61, .decode_rows = 11}));
+  EXPECT_FALSE(ParseStepCosts(R"({"points": [[1, 1]], "prompt_points": [[2, 1], [2, 1]]})", "x"));
 }
 
 TEST(Simulation, ClosedClientsAskOneAfterTheOther) {

@@ -54,7 +54,7 @@ TEST(ShareController, TakesFromThePhaseWithSlack) {
   EXPECT_TRUE(Window(controller, now, 3.0, 0.01));
   EXPECT_EQ(controller.shares().prefill, 100.0);
   EXPECT_LT(controller.shares().decode, 100.0);
-  EXPECT_GE(controller.shares().decode, 70.0) << "at most six steps of five at once";
+  EXPECT_GE(controller.shares().decode, 70.0) << "at most three steps of ten at once";
   ShareController other(kObjectives);
   now = 0.0;
   other.Update(now);

@@ -3,7 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/embedded_file.h"
+
 namespace hone {
+
+// What the build made of page/.
+std::span<const EmbeddedFile> PageFiles();
+
 namespace {
 
 constexpr std::string_view kIndex = "/page/index.html";
@@ -17,7 +23,7 @@ std::string_view ContentType(std::string_view path) {
 
 std::vector<StaticAsset> ListAssets() {
   std::vector<StaticAsset> assets;
-  for (const EmbeddedFile& file : EmbeddedFiles()) {
+  for (const EmbeddedFile& file : PageFiles()) {
     assets.push_back({file.path == kIndex ? "/" : file.path, ContentType(file.path), file.body});
   }
   return assets;

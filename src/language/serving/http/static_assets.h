@@ -6,13 +6,6 @@
 
 namespace hone {
 
-// What the build made of page/ (see cmake/embed.cmake).
-struct EmbeddedFile {
-  std::string_view path;  // "/page/style.css"
-  std::string_view body;
-};
-std::span<const EmbeddedFile> EmbeddedFiles();
-
 struct StaticAsset {
   std::string_view path;  // "/"
   std::string_view content_type;
