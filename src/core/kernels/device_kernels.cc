@@ -20,17 +20,7 @@ constexpr int64_t kRowSlice = 8;
 void MultiplyRange(const Product& product, int64_t begin, int64_t end) {
   const WeightFormat& format = *product.w.format;
   const MatrixView<float>& y = product.y;
-  if (product.halves.rows > 0) {
-    const MatrixView<float>& halves = product.halves;
-    format.Multiply({product.w, product.x, begin, end, halves, product.choice.kernel});
-    for (int64_t i = 0; i < y.rows; ++i) {
-      const float* first = halves.row(i);
-      const float* second = halves.row(y.rows + i);
-      for (int64_t n = begin; n < end; ++n) y.row(i)[n] = first[n] + second[n];
-    }
-  } else {
-    format.Multiply({product.w, product.x, begin, end, y, product.choice.kernel});
-  }
+  format.Multiply({product.w, product.x, begin, end, y, product.choice.kernel});
   if (product.bias.empty()) return;
   const auto bias = product.bias.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
   for (int64_t i = 0; i < y.rows; ++i) AddTo(bias, {y.row(i) + begin, bias.size()});
@@ -56,15 +46,6 @@ class CpuKernels final : public DeviceKernels {
       for (int64_t i = begin; i < end; ++i) {
         for (size_t at = 0; at < static_cast<size_t>(x.columns); at += w.size())
           RmsNorm(x.row_span(i).subspan(at, w.size()), w, epsilon, y.row_span(i).subspan(at, w.size()));
-      }
-    });
-  }
-
-  void WithResiduals(ComputeShare& share, MatrixView<const float> x, MatrixView<float> y) const override {
-    ForRows(share, x.rows, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        std::memcpy(y.row(i), x.row(i), static_cast<size_t>(x.columns) * sizeof(float));
-        QuantizationResidual(x.row_span(i), y.row_span(x.rows + i));
       }
     });
   }

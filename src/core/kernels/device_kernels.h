@@ -27,9 +27,6 @@ struct Product {
   Activations x;
   std::span<const float> bias;  // [N]; empty: none
   MatrixView<float> y;          // [M, N]
-  // [2 M, N] where x holds M rows and then their M residuals (see QuantizationResidual): y is the sum of both
-  // products. Else empty.
-  MatrixView<float> halves;
   MatmulChoice choice;
 };
 
@@ -43,8 +40,6 @@ class DeviceKernels {
   // RmsNorm of every stretch of w.size() columns; y may be x.
   virtual void Norm(ComputeShare& share, MatrixView<const float> x, std::span<const float> w, float epsilon,
                     MatrixView<float> y) const = 0;
-  // y holds the M rows of x, then their residuals: [2 M, K].
-  virtual void WithResiduals(ComputeShare& share, MatrixView<const float> x, MatrixView<float> y) const = 0;
   // See Prepare in matmul.h; `data` holds PreparedBytes.
   virtual void Prepare(ComputeShare& share, ActivationForm form, MatrixView<const float> x,
                        std::byte* data) const = 0;

@@ -19,7 +19,7 @@
 namespace hone {
 
 // kExact multiplies with float activations; kFast quantizes activations to 8 bits by row and block of 32
-// columns where the weights are quantized themselves.
+// columns where the weights are quantized themselves, and blocks with outliers to 15.
 enum class NumericMode : uint8_t { kExact, kFast };
 
 inline constexpr int64_t kRowGroup = 16;  // weight rows that are interleaved
@@ -32,8 +32,13 @@ inline constexpr int64_t kActivationBlock = 32;
 //   for each block [8 pieces][R rows][4] int8, [R] float scale, [R] float scale * sum(q), [R][2] int16 sums
 //   of the halves of q. A NaN or infinite value makes its block's scale NaN, so that it surfaces in every
 //   result of its row.
+//   Behind all of that stand as many bytes of the same form for what the first codes leave out, x - scale q.
+//   It is kept where a block's largest value exceeds kOutlierLevel times the row's median of these: there the
+//   step, which the largest value sets, is coarse for all others. Elsewhere the second scale and scale *
+//   sum(q) are 0, and the rest is not written. A product adds a block's second codes behind its first ones.
 enum class ActivationForm : uint8_t { kFloat, kInt8 };
 inline constexpr int64_t kActivationGroup = 8;
+inline constexpr float kOutlierLevel = 3.0f;
 
 // M rows of activations, prepared once and read by every matrix of that form that they are multiplied with.
 // The memory belongs to the caller (scratch); see PreparedBytes and Prepare.
@@ -100,10 +105,8 @@ std::span<const WeightFormat* const> WeightFormats();
 int64_t PreparedBytes(ActivationForm form, int64_t rows, int64_t columns);
 void Prepare(ActivationForm form, MatrixView<const float> x, int64_t begin, int64_t end, std::byte* data);
 
-// What kInt8 leaves out of a row: residual_i = x_i - scale q_i (one fused operation). The product with x plus
-// the product with the residual, prepared as a row of its own, is that of activations of some 15 bits. `x`
-// holds a multiple of 32 values; a block that is not finite stays so.
-void QuantizationResidual(std::span<const float> x, std::span<float> residual);
+// What a product of form kInt8 sees of a row: x becomes the values of its codes. A multiple of 32 values.
+void RoundAsInt8(std::span<float> x);
 
 // The instruction that multiplies bytes on the active CPU target: "scalar", "maddubs" (AVX2), "vpdpbusd"
 // (AVX-512 VNNI) or "smull" (NEON).

@@ -5,22 +5,10 @@
 #include "evaluation/simulation/group_rounding.h"
 
 namespace hone {
-namespace {
-
-constexpr int kProductsOfALayer = 4;
-
-// x becomes the values of its bytes; `residual` what they leave out.
-void RoundToBytes(std::span<float> x, std::span<float> residual) {
-  QuantizationResidual(x, residual);
-  for (size_t i = 0; i < x.size(); ++i) x[i] -= residual[i];
-}
-
-}  // namespace
 
 void RoundingKernels::ReadRows(ComputeShare& share, const PackedMatrix& w, std::span<const int64_t> ids,
                                float scale, MatrixView<float> y) const {
   in_layers_ = true;
-  products_ = 0;
   inner_.ReadRows(share, w, ids, scale, y);
 }
 
@@ -30,17 +18,12 @@ void RoundingKernels::CopyRows(MatrixView<const float> x, std::span<const int64_
   inner_.CopyRows(x, from, y, to);
 }
 
-void RoundingKernels::Round(std::span<float> row, bool twice) const {
+void RoundingKernels::Round(std::span<float> row) const {
   if (setting_.rounding == ActivationRounding::kToken) {
     RoundAsymmetric(row, setting_.bits, static_cast<int64_t>(row.size()));
-    return;
+  } else {
+    RoundAsInt8(row);
   }
-  std::vector<float> residual(row.size());
-  RoundToBytes(row, residual);
-  if (!twice) return;
-  std::vector<float> left(row.size());
-  RoundToBytes(residual, left);
-  for (size_t i = 0; i < row.size(); ++i) row[i] += residual[i];
 }
 
 void RoundingKernels::Prepare(ComputeShare& share, ActivationForm form, MatrixView<const float> x,
@@ -50,14 +33,12 @@ void RoundingKernels::Prepare(ComputeShare& share, ActivationForm form, MatrixVi
     inner_.Prepare(share, form, x, data);
     return;
   }
-  const bool twice = in_layers_ && products_ % kProductsOfALayer == 0;
-  if (in_layers_) ++products_;
   rounded_.resize(static_cast<size_t>(x.rows * x.columns));
   const MatrixView<float> y(rounded_.data(), x.rows, x.columns);
   ForRows(share, x.rows, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       std::ranges::copy(x.row_span(i), y.row(i));
-      Round(y.row_span(i), twice);
+      Round(y.row_span(i));
     }
   });
   inner_.Prepare(share, form, y, data);

@@ -8,8 +8,9 @@
 namespace hone {
 
 // How activations are rounded.
-//   kBlocks: as the fast mode does it (ActivationForm::kInt8): 8 bits, blocks of 32 columns; what query, key
-//     and value are made of twice, with what the first rounding left out.
+//   kBlocks: as the fast mode does it (ActivationForm::kInt8): 8 bits, blocks of 32 columns, twice where
+//   there
+//     are outliers.
 //   kToken: asymmetric, one grid a row, any number of bits, before every product of a layer and not before
 //     the head (dossier of arXiv 2402.18158).
 enum class ActivationRounding : uint8_t { kBlocks, kToken };
@@ -20,8 +21,8 @@ struct ActivationSetting {
   bool head = false;  // kBlocks: the head's input too
 };
 
-// Hands everything on to `inner`. One runner in exact mode uses it: between ReadRows and CopyRows it counts
-// the four products of a layer (query-key-value, output, gate-up, down).
+// Hands everything on to `inner`. One runner in exact mode uses it: between ReadRows and CopyRows it is in
+// the layers.
 class RoundingKernels : public DeviceKernels {
  public:
   RoundingKernels(const DeviceKernels& inner, const ActivationSetting& setting)
@@ -32,9 +33,6 @@ class RoundingKernels : public DeviceKernels {
   void Norm(ComputeShare& share, MatrixView<const float> x, std::span<const float> w, float epsilon,
             MatrixView<float> y) const override {
     inner_.Norm(share, x, w, epsilon, y);
-  }
-  void WithResiduals(ComputeShare& share, MatrixView<const float> x, MatrixView<float> y) const override {
-    inner_.WithResiduals(share, x, y);
   }
   void Prepare(ComputeShare& share, ActivationForm form, MatrixView<const float> x,
                std::byte* data) const override;
@@ -71,13 +69,12 @@ class RoundingKernels : public DeviceKernels {
   }
 
  private:
-  void Round(std::span<float> row, bool twice) const;
+  void Round(std::span<float> row) const;
 
   const DeviceKernels& inner_;
   ActivationSetting setting_;
   // What the runner is at; the runner is used by one thread at a time.
   mutable bool in_layers_ = false;
-  mutable int products_ = 0;
   mutable std::vector<float> rounded_;
 };
 

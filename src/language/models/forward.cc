@@ -23,9 +23,8 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
     used += static_cast<uint64_t>((bytes + 63) / 64 * 64);
     return place;
   };
-  const auto matrix = [&](int64_t columns, int64_t times = 1) {
-    return MatrixView<float>(reinterpret_cast<float*>(take(times * rows * columns * 4)), times * rows,
-                             columns);
+  const auto matrix = [&](int64_t columns) {
+    return MatrixView<float>(reinterpret_cast<float*>(take(rows * columns * 4)), rows, columns);
   };
   ForwardScratch views;
   const int64_t attended = static_cast<int64_t>(config.heads) * config.head_dim;
@@ -36,12 +35,9 @@ uint64_t ForwardScratch::Layout(const ModelConfig& config, int64_t rows, std::by
   views.projected = matrix(config.width);
   views.gated = matrix(2 * static_cast<int64_t>(config.feed_forward));
   views.finished = matrix(config.width);
-  views.twice = matrix(config.width, 2);
-  views.halves = matrix(QueryKeyValueColumns(config), 2);
   const int64_t widest = std::max<int64_t>({config.width, attended, config.feed_forward});
   for (const ActivationForm form : {ActivationForm::kFloat, ActivationForm::kInt8}) {
-    const int64_t bytes =
-        std::max(PreparedBytes(form, rows, widest), PreparedBytes(form, 2 * rows, config.width));
+    const int64_t bytes = PreparedBytes(form, rows, widest);
     views.prepared[static_cast<size_t>(form)] = {take(bytes), static_cast<size_t>(bytes)};
   }
   const int64_t angles = rows * config.rope_dimensions * 2;  // cos and sin, global and local
@@ -121,39 +117,26 @@ void Forward::NormInPlace(MatrixView<float> x, std::span<const float> weight) {
 }
 
 // The product of x with the target's matrix; `prepared` keeps what it is multiplied with, by form.
-Product Forward::Prepare(MatrixView<const float> x, const Target& target, bool twice,
+Product Forward::Prepare(MatrixView<const float> x, const Target& target,
                          std::array<Activations, 2>& prepared) {
   const PackedMatrix& w = target.linear->weight;
   const ActivationForm form = w.format->form(mode_);
-  const bool residuals = twice && form == ActivationForm::kInt8;
   Activations& activations = prepared[static_cast<size_t>(form)];
   if (activations.data == nullptr) {
-    MatrixView<const float> rows = x;
-    if (residuals) {
-      const MatrixView<float> both = scratch_.twice.slice_rows(0, 2 * x.rows);
-      kernels_.WithResiduals(share_, x, both);
-      rows = both;
-    }
     std::byte* data = scratch_.prepared[static_cast<size_t>(form)].data();
-    kernels_.Prepare(share_, form, rows, data);
-    activations = {form, rows.rows, rows.columns, data};
+    kernels_.Prepare(share_, form, x, data);
+    activations = {form, x.rows, x.columns, data};
   }
-  Product product{w, activations, target.linear->bias, target.y, {}, {}};
-  if (residuals) {
-    product.halves = scratch_.halves.slice_columns(target.y.data - scratch_.query.data, target.y.columns)
-                         .slice_rows(0, 2 * x.rows);
-  }
-  product.choice =
-      matmul_table_.Choose({w.format->source(), form, share_.threads(), w.rows, w.columns, activations.rows});
-  return product;
+  return {w, activations, target.linear->bias, target.y,
+          matmul_table_.Choose({w.format->source(), form, share_.threads(), w.rows, w.columns, x.rows})};
 }
 
-void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Target> targets, bool twice) {
+void Forward::MultiplyAll(MatrixView<const float> x, std::span<const Target> targets) {
   if (x.rows == 0) return;
   const OperatorTimer timer(times_, targets.front().linear->op);
   std::array<Activations, 2> prepared;
   std::array<Product, kMostProducts> products;
-  for (size_t i = 0; i < targets.size(); ++i) products[i] = Prepare(x, targets[i], twice, prepared);
+  for (size_t i = 0; i < targets.size(); ++i) products[i] = Prepare(x, targets[i], prepared);
   kernels_.Multiply(share_, {products.data(), targets.size()});
 }
 
@@ -166,7 +149,7 @@ void Forward::MultiplyRows(MatrixView<const float> x, const Linear& linear, std:
                            MatrixView<float> y) {
   const OperatorTimer timer(times_, linear.op);
   std::array<Activations, 2> prepared;
-  kernels_.MultiplyRows(share_, Prepare(x, {&linear, y}, /*twice=*/false, prepared), ids);
+  kernels_.MultiplyRows(share_, Prepare(x, {&linear, y}, prepared), ids);
 }
 
 Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query,
@@ -176,7 +159,7 @@ Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, 
   const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
   QueryKeyValue out{all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
   const Target targets[] = {{&query, out.query}, {&key, out.key}, {&value, out.value}};
-  MultiplyAll(x, targets, /*twice=*/true);
+  MultiplyAll(x, targets);
   return out;
 }
 
@@ -184,8 +167,7 @@ Forward::QueryKeyValue Forward::ProjectQueryKeyValue(MatrixView<const float> x, 
   const MatrixView<float> all = scratch_.query.slice_rows(0, x.rows);
   const int64_t q = static_cast<int64_t>(config_.heads) * config_.head_dim;
   const int64_t kv = static_cast<int64_t>(config_.kv_heads) * config_.head_dim;
-  const Target target{&fused, all};
-  MultiplyAll(x, {&target, 1}, /*twice=*/true);
+  Multiply(x, fused, all);
   return {all.slice_columns(0, q), all.slice_columns(q, kv), all.slice_columns(q + kv, kv)};
 }
 

@@ -29,12 +29,10 @@ struct ForwardScratch {
   MatrixView<float> normed;  // [rows, width]
   MatrixView<float>
       query;  // [rows, heads * head_dim + 2 * kv_heads * head_dim]: query, key, value side by side
-  MatrixView<float> attended;   // [rows, heads * head_dim]
-  MatrixView<float> projected;  // [rows, width]
-  MatrixView<float> gated;      // [rows, 2 * feed_forward]: gate, up
-  MatrixView<float> finished;   // [rows, width] rows on their way to the head
-  MatrixView<float> twice;      // [2 * rows, width] activations, then what their quantization leaves out
-  MatrixView<float> halves;     // [2 * rows, query, key and value] products of both
+  MatrixView<float> attended;                    // [rows, heads * head_dim]
+  MatrixView<float> projected;                   // [rows, width]
+  MatrixView<float> gated;                       // [rows, 2 * feed_forward]: gate, up
+  MatrixView<float> finished;                    // [rows, width] rows on their way to the head
   std::array<std::span<std::byte>, 2> prepared;  // by ActivationForm
   std::span<float> rope;                         // cos and sin of every row, global and local
 
@@ -71,9 +69,7 @@ class Forward {
   MatrixView<float> Norm(MatrixView<const float> x, std::span<const float> weight);
   // RMSNorm in place: of each row, or of each head of `head_dim` values in it.
   void NormInPlace(MatrixView<float> x, std::span<const float> weight);
-  // x W^T + bias for three matrices, or for one that holds the three on top of each other. The softmax
-  // amplifies what is wrong here, so in fast mode these products alone take activations of 15 bits (see
-  // QuantizationResidual): docs/performance.md has what that gains and costs.
+  // x W^T + bias for three matrices, or for one that holds the three on top of each other.
   QueryKeyValue ProjectQueryKeyValue(MatrixView<const float> x, const Linear& query, const Linear& key,
                                      const Linear& value);
   QueryKeyValue ProjectQueryKeyValue(MatrixView<const float> x, const Linear& fused);
@@ -125,11 +121,9 @@ class Forward {
     const Linear* linear;
     MatrixView<float> y;
   };
-  // The products of x with several matrices side by side; with `twice`, activations of 15 bits where a format
-  // takes 8.
-  void MultiplyAll(MatrixView<const float> x, std::span<const Target> targets, bool twice = false);
-  Product Prepare(MatrixView<const float> x, const Target& target, bool twice,
-                  std::array<Activations, 2>& prepared);
+  // The products of x with several matrices side by side.
+  void MultiplyAll(MatrixView<const float> x, std::span<const Target> targets);
+  Product Prepare(MatrixView<const float> x, const Target& target, std::array<Activations, 2>& prepared);
   void FillRope();
   // Which entries the sequence's rows attend to.
   std::span<const RowView> Views(int layer, size_t sequence, MatrixView<const float> query);

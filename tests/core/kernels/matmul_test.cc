@@ -65,7 +65,7 @@ TEST_P(Matmul, EqualsTheSumInDoublePrecision) {
         for (NumericMode mode : Modes()) {
           const ActivationForm form = format().form(mode);
           const std::vector<float> y = MultiplyAll(packed.matrix, form, x, m);
-          ExpectProducts(file, form == ActivationForm::kInt8 ? QuantizedActivations(x) : x, y);
+          ExpectProducts(file, form == ActivationForm::kInt8 ? QuantizedActivations(x, file.columns) : x, y);
         }
       }
     }
@@ -199,7 +199,7 @@ TEST_P(Matmul, StaysExactWithHostileCodesAndShowsBadScales) {
         for (int64_t i = 0; i < m; ++i)
           sane_y.insert(sane_y.end(), y.begin() + i * 32, y.begin() + i * 32 + 4);
         const bool fast = format().form(mode) == ActivationForm::kInt8;
-        ExpectProducts(sane, fast ? QuantizedActivations(x) : x, sane_y);
+        ExpectProducts(sane, fast ? QuantizedActivations(x, sane.columns) : x, sane_y);
         for (int64_t i = 0; i < m; ++i) {
           EXPECT_FALSE(std::isfinite(y[i * 32 + 4]));
           EXPECT_FALSE(std::isfinite(y[i * 32 + 5]));

@@ -100,6 +100,7 @@ inline std::vector<float> RandomActivations(int64_t rows, int64_t columns, uint3
   std::normal_distribution<float> normal;
   std::vector<float> x(static_cast<size_t>(rows * columns));
   for (float& value : x) value = normal(random);
+  for (size_t i = 5; i < x.size(); i += 131) x[i] *= 25.0f;  // outliers
   return x;
 }
 
@@ -114,13 +115,40 @@ inline std::vector<float> MultiplyAll(const PackedMatrix& w, ActivationForm form
 }
 
 // x as 8-bit activations stand for it.
-inline std::vector<float> QuantizedActivations(const std::vector<float>& x) {
+// Values rounded to 8 bits by block of 32; `rest` is what that leaves out.
+inline std::vector<float> Rounded(const std::vector<float>& x, std::vector<float>* rest = nullptr) {
   std::vector<float> out(x.size());
+  if (rest != nullptr) rest->resize(x.size());
   for (size_t k = 0; k < x.size(); k += 32) {
     float largest = 0;
     for (size_t i = k; i < k + 32; ++i) largest = std::max(largest, std::fabs(x[i]));
-    const float inverse = 127.0f / largest;
-    for (size_t i = k; i < k + 32; ++i) out[i] = std::nearbyint(x[i] * inverse) * (largest / 127.0f);
+    const float scale = largest / 127.0f, inverse = largest == 0.0f ? 0.0f : 127.0f / largest;
+    for (size_t i = k; i < k + 32; ++i) {
+      const float code = std::nearbyint(x[i] * inverse);
+      out[i] = code * scale;
+      if (rest != nullptr) (*rest)[i] = std::fma(-scale, code, x[i]);
+    }
+  }
+  return out;
+}
+
+// What products of ActivationForm::kInt8 see of rows of x, the second codes of blocks with outliers included.
+inline std::vector<float> QuantizedActivations(const std::vector<float>& x, int64_t columns) {
+  std::vector<float> rest;
+  std::vector<float> out = Rounded(x, &rest);
+  const std::vector<float> second = Rounded(rest);
+  for (size_t row = 0; row < x.size(); row += static_cast<size_t>(columns)) {
+    std::vector<float> largest;
+    for (size_t k = row; k < row + static_cast<size_t>(columns); k += 32) {
+      largest.push_back(0);
+      for (size_t i = k; i < k + 32; ++i) largest.back() = std::max(largest.back(), std::fabs(x[i]));
+    }
+    std::vector<float> sorted = largest;
+    std::sort(sorted.begin(), sorted.end());
+    const float level = kOutlierLevel * sorted[sorted.size() / 2];
+    for (size_t b = 0; b < largest.size(); ++b) {
+      for (size_t i = row + 32 * b; largest[b] > level && i < row + 32 * b + 32; ++i) out[i] += second[i];
+    }
   }
   return out;
 }

@@ -110,7 +110,7 @@ TEST_P(MixedMatrix, EqualsTheSumInDoublePrecision) {
       for (const int64_t m : {1, 2, 5, 19}) {
         const std::vector<float> x = RandomActivations(m, columns, 7);
         for (const ActivationForm form : {ActivationForm::kInt8, ActivationForm::kFloat}) {
-          const std::vector<float> seen = form == ActivationForm::kInt8 ? QuantizedActivations(x) : x;
+          const std::vector<float> seen = form == ActivationForm::kInt8 ? Rounded(x) : x;
           const std::vector<float> y = MultiplyAll(sample.matrix, form, x, m, MatmulKernel::kFlat);
           for (int64_t i = 0; i < m; ++i) {
             for (int64_t n = 0; n < rows; ++n) {

@@ -15,7 +15,8 @@
 //
 // One order of sums for every M and tile: a result starts at 0 and takes block after block
 //   sum = fma(float(dot), scale_w * scale_x, sum), then sum = fma(min, scale_x * sum(q), sum),
-// dot being exact in int32. So M = 1, few rows and panels give the same bits.
+// dot being exact in int32, and then the same with the block's second codes where a row of the tile has them
+// (a row that has none adds 0). So M = 1, few rows and panels give the same bits.
 #if defined(HONE_CORE_KERNELS_CPU_INT8_MATMUL_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef HONE_CORE_KERNELS_CPU_INT8_MATMUL_INL_H_
 #undef HONE_CORE_KERNELS_CPU_INT8_MATMUL_INL_H_
@@ -208,35 +209,55 @@ HWY_INLINE void BlockDots(const W& w, const std::byte* pieces, int64_t step, con
 
 #endif
 
+// Whether a row's scale is not 0; `scales` are those of `rows` rows, none of them negative.
+template <int rows>
+HWY_INLINE bool AnyScale(const std::byte* scales) {
+  uint32_t bits = 0;
+#pragma GCC unroll 8
+  for (int m = 0; m < rows; ++m) bits |= LoadAs<uint32_t>(scales + 4 * m);
+  return bits != 0;
+}
+
+// Adds a block to sum[part][m]; x are the block's codes of `rows` activation rows.
+template <class W, int parts, int rows>
+HWY_INLINE void AddBlock(const W& w, const std::byte* x, int64_t step, Floats (&sum)[parts][rows]) {
+  Ints dot[parts][rows];
+  BlockDots<W, parts, rows>(w, x, step, x + 10 * step, dot);
+#pragma GCC unroll 4
+  for (int part = 0; part < parts; ++part) {
+    const Floats scale = w.Scale(part);
+#pragma GCC unroll 8
+    for (int m = 0; m < rows; ++m) {
+      const Floats scale_x = RepeatFloat(x + 8 * step + 4 * m);
+      sum[part][m] = MulAdd(ToFloats(dot[part][m]), Mul(scale, scale_x), sum[part][m]);
+      if constexpr (W::kMinimum == Minimum::kPerBlock) {
+        sum[part][m] = MulAdd(w.Min(part), RepeatFloat(x + 9 * step + 4 * m), sum[part][m]);
+      }
+      if constexpr (W::kMinimum == Minimum::kPerHalf) {
+        const Ints minima = MulPairs16(w.MinPair(part), RepeatInt(x + 10 * step + 4 * m));
+        sum[part][m] = MulAdd(ToFloats(minima), Mul(w.Min(part), scale_x), sum[part][m]);
+      }
+    }
+  }
+}
+
 // Adds `blocks` blocks to sum[part][m] for `rows` activation rows that start at row `first` of a group of
-// `group_rows`.
+// `group_rows`; `to_second` leads from first codes to second ones.
 template <class W, int parts, int rows>
 HWY_INLINE void AddBlocks(const std::byte* weights, int64_t first_block, int64_t blocks, const std::byte* x,
-                          int64_t group_rows, int64_t first, Floats (&sum)[parts][rows]) {
+                          int64_t to_second, int64_t group_rows, int64_t first, Floats (&sum)[parts][rows]) {
   W w;
   const int64_t step = 4 * group_rows;
   x += first_block * group_rows * kInt8BlockBytes + 4 * first;
   for (int64_t b = 0; b < blocks; ++b, x += group_rows * kInt8BlockBytes) {
     w.Seek(weights, b);
     if constexpr (W::kStreamBytes > 0) PrefetchAhead<W::kStreamBytes>(w.Stream());
-    Ints dot[parts][rows];
-    BlockDots<W, parts, rows>(w, x, step, x + 10 * step, dot);
-#pragma GCC unroll 4
-    for (int part = 0; part < parts; ++part) {
-      const Floats scale = w.Scale(part);
-#pragma GCC unroll 8
-      for (int m = 0; m < rows; ++m) {
-        const Floats scale_x = RepeatFloat(x + 8 * step + 4 * m);
-        sum[part][m] = MulAdd(ToFloats(dot[part][m]), Mul(scale, scale_x), sum[part][m]);
-        if constexpr (W::kMinimum == Minimum::kPerBlock) {
-          sum[part][m] = MulAdd(w.Min(part), RepeatFloat(x + 9 * step + 4 * m), sum[part][m]);
-        }
-        if constexpr (W::kMinimum == Minimum::kPerHalf) {
-          const Ints minima = MulPairs16(w.MinPair(part), RepeatInt(x + 10 * step + 4 * m));
-          sum[part][m] = MulAdd(ToFloats(minima), Mul(w.Min(part), scale_x), sum[part][m]);
-        }
-      }
-    }
+    const std::byte* codes = x;
+    do {          // one piece of code for both, which keeps it small
+      HWY_FENCE;  // the weights' codes are loaded where they are used, not all before the loop
+      AddBlock<W, parts, rows>(w, codes, step, sum);
+      codes += to_second;
+    } while (codes == x + to_second && AnyScale<rows>(codes + 8 * step));
   }
 }
 
@@ -297,7 +318,8 @@ HWY_INLINE void RunTile(const Int8Tiles& tiles, int64_t row) {
   float* y = tiles.y + row * tiles.stride;
   Floats sum[parts][rows];
   StartTile(tiles.first_block == 0, y, tiles.stride, tiles.valid, sum);
-  AddBlocks<W, parts, rows>(tiles.weights, tiles.first_block, tiles.blocks, x, group_rows, row - group, sum);
+  AddBlocks<W, parts, rows>(tiles.weights, tiles.first_block, tiles.blocks, x,
+                            ToSecondCodes(tiles.x->rows, tiles.x->columns), group_rows, row - group, sum);
   StoreTile(sum, tiles.valid, y, tiles.stride);
 }
 

@@ -98,8 +98,10 @@ void ScalarInt8Multiply(const MatmulTask& task) {
         DecodedBlock decoded;
         Decode(format, w, row, block, decoded);
         for (int64_t m = 0; m < count; ++m) {
-          const Int8Block activation = FindInt8Block(x.data, x.rows, x.columns, first + m, block);
+          Int8Block activation = FindInt8Block(x.data, x.rows, x.columns, first + m, block);
           sums[m] = AddBlock(format, decoded, activation, sums[m]);
+          activation.at += ToSecondCodes(x.rows, x.columns);
+          if (activation.scale() != 0.0f) sums[m] = AddBlock(format, decoded, activation, sums[m]);
         }
       }
       for (int64_t m = 0; m < count; ++m) y.row(first + m)[row] = sums[m];

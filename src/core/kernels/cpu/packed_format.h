@@ -131,4 +131,9 @@ inline Int8Block FindInt8Block(const std::byte* data, int64_t rows, int64_t colu
   return {data + (first * blocks + block * in_group) * kInt8BlockBytes, in_group, row - first};
 }
 
+// From a block's first codes to its second ones (see ActivationForm).
+inline int64_t ToSecondCodes(int64_t rows, int64_t columns) {
+  return rows * (columns / kActivationBlock) * kInt8BlockBytes;
+}
+
 }  // namespace hone

@@ -1,11 +1,13 @@
 // Activations on their way into a product: copied as float32, or quantized to 8 bits by row and block of 32
-// columns.
+// columns, with 8 bits more for blocks that hold outliers.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/kernels/cpu/prepare.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <vector>
 
 #include "core/kernels/cpu/lanes-inl.h"
 #include "core/kernels/cpu/packed_format.h"
@@ -125,21 +127,37 @@ HWY_INLINE void QuantizeBlock(const float* x, int64_t rows, std::byte* at, float
 
 #endif
 
-void QuantizeRow(const float* x, int64_t columns, const Int8Block& first) {
-  const int64_t rows = first.group_rows;
-  std::byte* at = const_cast<std::byte*>(first.at) + 4 * first.row_in_group;
-  for (int64_t k = 0; k < columns; k += 32, at += rows * kInt8BlockBytes) {
-    float scale = 0, scaled_sum = 0;
-    int16_t sums[2];
-    QuantizeBlock(x + k, rows, at, &scale, &scaled_sum, sums);
-    std::memcpy(at + 32 * rows, &scale, 4);
-    std::memcpy(at + 36 * rows, &scaled_sum, 4);
-    std::memcpy(at + 40 * rows, sums, 4);
-  }
+HWY_INLINE float QuantizeInto(const float* x, int64_t rows, std::byte* at) {
+  float scale = 0, scaled_sum = 0;
+  int16_t sums[2];
+  QuantizeBlock(x, rows, at, &scale, &scaled_sum, sums);
+  std::memcpy(at + 32 * rows, &scale, 4);
+  std::memcpy(at + 36 * rows, &scaled_sum, 4);
+  std::memcpy(at + 40 * rows, sums, 4);
+  return scale;
 }
 
-void ResidualRow(const float* x, int64_t columns, float* residual) {
-  for (int64_t k = 0; k < columns; k += 32) ResidualBlock(x + k, residual + k);
+// `scales` has room for twice the row's blocks.
+void QuantizeRow(const float* x, int64_t columns, const Int8Block& first, int64_t to_second, float* scales) {
+  const int64_t rows = first.group_rows, blocks = columns / 32, to_next = rows * kInt8BlockBytes;
+  std::byte* at = const_cast<std::byte*>(first.at) + 4 * first.row_in_group;
+  for (int64_t b = 0; b < blocks; ++b) scales[b] = QuantizeInto(x + 32 * b, rows, at + b * to_next);
+  // In proportion to the blocks' largest values. NaN, which no order holds, counts as none.
+  float* sorted = scales + blocks;
+  std::transform(scales, scales + blocks, sorted, [](float scale) { return scale > 0.0f ? scale : 0.0f; });
+  std::nth_element(sorted, sorted + blocks / 2, sorted + blocks);
+  const float level = kOutlierLevel * sorted[blocks / 2];
+  for (int64_t b = 0; b < blocks; ++b) {
+    std::byte* second = at + b * to_next + to_second;
+    if (scales[b] > level) {
+      float residual[32];
+      ResidualBlock(x + 32 * b, residual);
+      QuantizeInto(residual, rows, second);
+    } else {
+      std::memset(second + 32 * rows, 0, 4);
+      std::memset(second + 36 * rows, 0, 4);
+    }
+  }
 }
 
 }  // namespace HWY_NAMESPACE
@@ -152,26 +170,37 @@ HWY_AFTER_NAMESPACE();
 namespace hone {
 
 HWY_EXPORT(QuantizeRow);
-HWY_EXPORT(ResidualRow);
-
-void QuantizationResidual(std::span<const float> x, std::span<float> residual) {
-  EnsureCpuTarget();
-  HWY_DYNAMIC_DISPATCH(ResidualRow)(x.data(), static_cast<int64_t>(x.size()), residual.data());
-}
 
 int64_t PreparedBytes(ActivationForm form, int64_t rows, int64_t columns) {
   if (form == ActivationForm::kFloat) return rows * columns * 4;
-  return rows * (columns / kActivationBlock) * kInt8BlockBytes;
+  return 2 * ToSecondCodes(rows, columns);
 }
 
 void Prepare(ActivationForm form, MatrixView<const float> x, int64_t begin, int64_t end, std::byte* data) {
   EnsureCpuTarget();
+  std::vector<float> scales(form == ActivationForm::kInt8 ? 2 * x.columns / kActivationBlock : 0);
   for (int64_t row = begin; row < end; ++row) {
     if (form == ActivationForm::kFloat) {
       std::memcpy(data + row * x.columns * 4, x.row(row), static_cast<size_t>(x.columns) * 4);
     } else {
       HWY_DYNAMIC_DISPATCH(QuantizeRow)
-      (x.row(row), x.columns, FindInt8Block(data, x.rows, x.columns, row, 0));
+      (x.row(row), x.columns, FindInt8Block(data, x.rows, x.columns, row, 0),
+       ToSecondCodes(x.rows, x.columns), scales.data());
+    }
+  }
+}
+
+void RoundAsInt8(std::span<float> x) {
+  const auto columns = static_cast<int64_t>(x.size());
+  std::vector<std::byte> data(static_cast<size_t>(PreparedBytes(ActivationForm::kInt8, 1, columns)));
+  Prepare(ActivationForm::kInt8, {x.data(), 1, columns}, 0, 1, data.data());
+  for (int64_t block = 0; block < columns / kActivationBlock; ++block) {
+    const Int8Block first = FindInt8Block(data.data(), 1, columns, 0, block);
+    const Int8Block second{first.at + ToSecondCodes(1, columns), 1, 0};
+    float* values = x.data() + block * kActivationBlock;
+    for (int i = 0; i < kActivationBlock; ++i) {
+      values[i] = first.scale() * static_cast<float>(first.Value(i));
+      if (second.scale() != 0.0f) values[i] += second.scale() * static_cast<float>(second.Value(i));
     }
   }
 }
