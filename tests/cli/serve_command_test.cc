@@ -44,6 +44,9 @@ class Server {
                                    "--chat-template",
                                    (folder / "chat.jinja").string()};
     words.insert(words.end(), flags.begin(), flags.end());
+    // What an earlier server of this folder wrote would be taken for this one's.
+    std::filesystem::remove(out_);
+    std::filesystem::remove(err_);
     process_ = fork();
     if (process_ == 0) {
       dup2(open(out_.c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600), STDOUT_FILENO);

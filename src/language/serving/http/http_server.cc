@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "language/serving/http/stream_connection.h"
+#include "language/serving/http/stream_connection-inl.h"
 
 namespace hone {
 

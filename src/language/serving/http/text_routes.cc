@@ -72,7 +72,7 @@ ApiResult<void> ApiServer::PlanChat(const ServedModel& model, TextRequest& text,
                                     const ToolRequest& tools) const {
   AnswerPlan& plan = text.plan;
   const bool shown = tools.active() && model.constraints().syntax().has_value();
-  HONE_TRY(const ChatPromptOptions options, ReadPromptOptions(text.fields, shown ? tools.list.dump() : ""));
+  HONE_TRY(const ChatPromptOptions options, ReadPromptOptions(text.fields, shown ? tools.list->dump() : ""));
   if (tools.active() && !shown) DescribeTools(tools, messages);
   HONE_TRY(const ChatPrompt* chat, model.Chat());
   auto prompt = chat->Encode(messages, options);

@@ -1,6 +1,7 @@
 #include "language/serving/http/tool_request.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace hone {
 namespace {
@@ -72,7 +73,7 @@ ToolCallOptions ToolRequest::Options(std::optional<ToolSyntax> syntax) const {
 std::vector<ToolDeclaration> ToolRequest::Declarations() const {
   std::vector<ToolDeclaration> declarations;
   for (size_t i = 0; i < names.size(); ++i) {
-    const Json& function = list[i]["function"];
+    const Json& function = (*list)[i]["function"];
     const auto parameters = function.find("parameters");
     declarations.push_back({names[i], parameters == function.end() ? nullptr : &*parameters});
   }
@@ -81,7 +82,7 @@ std::vector<ToolDeclaration> ToolRequest::Declarations() const {
 
 std::string ToolRequest::Key() const {
   return fmt::format("{} {} {} {}", static_cast<int>(choice), parallel, Json(named).dump(),
-                     list.dump(-1, ' ', false, Json::error_handler_t::replace));
+                     list ? list->dump(-1, ' ', false, Json::error_handler_t::replace) : "");
 }
 
 ApiResult<ToolRequest> ReadTools(RequestFields& fields) {
@@ -92,7 +93,7 @@ ApiResult<ToolRequest> ReadTools(RequestFields& fields) {
   tools.parallel = parallel.value_or(true);
   if (list != nullptr) {
     HONE_TRY(tools.names, ReadNames(*list));
-    tools.list = *list;
+    tools.list = std::make_shared<const Json>(*list);
   }
   if (!tools.names.empty()) tools.choice = ToolChoice::kAuto;
   if (choice != nullptr) HONE_CHECK_OK(ReadChoice(*choice, tools));
@@ -101,7 +102,7 @@ ApiResult<ToolRequest> ReadTools(RequestFields& fields) {
 
 void DescribeTools(const ToolRequest& tools, Json& messages) {
   std::string text = "You can call functions. These are declared:\n";
-  for (const Json& tool : tools.list) {
+  for (const Json& tool : *tools.list) {
     text += tool["function"].dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
   text += "To call one, answer with nothing but {\"name\": NAME, \"arguments\": {..}}";

@@ -1,7 +1,9 @@
 // The tools of a request: what may be called, and whether it must.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,8 +13,8 @@
 namespace hone {
 
 struct ToolRequest {
-  nlohmann::ordered_json list;     // as it was sent; what the template sees
-  std::vector<std::string> names;  // of the tools
+  std::shared_ptr<const nlohmann::ordered_json> list;  // as it was sent; null: none
+  std::vector<std::string> names;                      // of the tools
   ToolChoice choice = ToolChoice::kNone;
   std::string named;     // of kNamed
   bool parallel = true;  // more than one call in an answer

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include <cmath>
 #include <limits>
 #include <random>
@@ -16,10 +18,10 @@ using Json = nlohmann::ordered_json;
 
 ToolRequest Tools(ToolChoice choice, bool parallel) {
   ToolRequest tools;
-  tools.list =
-      Json::parse(R"([{"type": "function", "function": {"name": "roll", "parameters": {"type": "object",
+  tools.list = std::make_shared<const Json>(Json::parse(
+      R"([{"type": "function", "function": {"name": "roll", "parameters": {"type": "object",
       "properties": {"sides": {"enum": [4, 6]}}, "required": ["sides"], "additionalProperties": false}}},
-      {"type": "function", "function": {"name": "stop", "parameters": {"type": "object", "maxProperties": 0}}}])");
+      {"type": "function", "function": {"name": "stop", "parameters": {"type": "object", "maxProperties": 0}}}])"));
   tools.names = {"roll", "stop"};
   tools.choice = choice;
   tools.parallel = parallel;
