@@ -60,8 +60,8 @@ class Chunked : public Scheduler {
   int64_t budget_;
 };
 
-// Two loops: prompts on lane 0, answers on lane 1. A step of prompts takes no more rows than the products need to run
-// at full speed: a larger one would only keep the first of its prompts waiting for the last.
+// Two loops: prompts on lane 0, answers on lane 1. A step of prompts takes no more rows than the products
+// need to run at full speed: a larger one would only keep the first of its prompts waiting for the last.
 constexpr int64_t kPromptRows = 128;
 class TwoLanes : public Scheduler {
  public:
