@@ -4,8 +4,7 @@
 
 #include <algorithm>
 
-#include "core/base/output_file.h"
-#include "core/downloads/subprocess.h"
+#include "core/downloads/gnuplot.h"
 
 namespace hone {
 namespace {
@@ -77,12 +76,7 @@ Result<void> DrawFronts(const std::vector<SettingResult>& results, const std::ve
   };
   const std::string text = drawn("svg", "svg") + drawn("png", "png");
   const std::string script = stem + ".gnuplot";
-  HONE_TRY(OutputFile file, OutputFile::Create(script));
-  HONE_CHECK_OK(file.Write(std::as_bytes(std::span(text))));
-  HONE_CHECK_OK(file.Commit());
-  HONE_TRY(const ProgramEnd end, RunProgram({"gnuplot", script}));
-  if (end.exit_code != 0) return Failed("gnuplot: {}", end.complaint);
-  return {};
+  return RunGnuplot(script, text);
 }
 
 }  // namespace hone

@@ -10,7 +10,7 @@
 #include <memory>
 
 #include "core/base/output_file.h"
-#include "core/downloads/subprocess.h"
+#include "core/downloads/gnuplot.h"
 
 namespace hone {
 namespace {
@@ -119,12 +119,7 @@ Result<void> DrawLossCurve(const std::vector<LossLine>& lines, const std::string
   text += fmt::format("set terminal svg size 800,480 background rgb 'white'\nset output '{}/loss.svg'\n{}",
                       folder, plot);
   text += fmt::format("set terminal png size 800,480\nset output '{}/loss.png'\n{}", folder, plot);
-  HONE_TRY(OutputFile file, OutputFile::Create(script));
-  HONE_CHECK_OK(file.Write(std::as_bytes(std::span(text))));
-  HONE_CHECK_OK(file.Commit());
-  HONE_TRY(const ProgramEnd end, RunProgram({"gnuplot", script}));
-  if (end.exit_code != 0) return Failed("gnuplot: {}", end.complaint);
-  return {};
+  return RunGnuplot(script, text);
 }
 
 }  // namespace hone
